@@ -1,0 +1,1 @@
+"""Package archives: signed indexes, dependency resolution and downloads."""

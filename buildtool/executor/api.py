@@ -1,0 +1,69 @@
+"""What a caller of the executor hands in and gets back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from buildtool.digest import Digest
+from buildtool.graph.model import FetchSource, ImageSource, Platform
+
+Advance = Callable[[int, int | None], None]
+
+
+class Fetcher(Protocol):
+    """Brings bytes from elsewhere into the store's blobs; verification is the store's."""
+
+    def fetch_file(self, step: FetchSource, advance: Advance) -> None:
+        """Put the file's bytes, known by `step.digest`, among the blobs; BuildError if it cannot be had."""
+
+    def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
+        """Put a layer blob of an image among the blobs; BuildError if it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to carry a graph out; none of it may change what comes out, but `present` for network steps.
+
+    `present` is the instant, in seconds, of the recording (the lock's clock), seen by
+    steps that use the network.  `compression` is `gzip` or `zstd`.
+    """
+
+    jobs: int
+    present: int
+    no_cache: bool = False
+    compression: str = "gzip"
+    runtime: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLayer:
+    """A layer of a finished image: sizes in bytes, `title` of the step that made it (empty: the base's)."""
+
+    digest: Digest
+    diff_id: Digest
+    size: int
+    media_type: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """A finished image, its manifest and config among the store's blobs."""
+
+    manifest: Digest
+    manifest_size: int
+    config: Digest
+    platform: Platform
+    layers: tuple[BuiltLayer, ...]
+    hermetic: bool
+    network_steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build gave: one image a root, and how it went.  `used_network` asks for a lock's clock."""
+
+    images: tuple[BuiltImage, ...]
+    executed: int
+    cached: int
+    used_network: bool

@@ -1,0 +1,1 @@
+"""The ways to write a build down: a Dockerfile, or BUILD.star files."""

@@ -1,0 +1,233 @@
+"""A stage: the image that grows, instruction by instruction, under either frontend.
+
+Both frontends make their graphs through these operations and no other way, so
+that what means the same has the same steps, the same config and the same
+history.  An operation returns a new stage; none of them changes one.
+
+History texts are made here from what an operation does, not from how it was
+spelled, in BuildKit's manner (`RUN ... # buildkit`).
+"""
+
+import json
+import posixpath
+from dataclasses import dataclass, replace
+
+from buildtool.graph.model import (
+    Action,
+    CopyAction,
+    FileOp,
+    Healthcheck,
+    History,
+    Image,
+    ImageConfig,
+    MakeFolderAction,
+    MakeLinkAction,
+    Mount,
+    Network,
+    Origin,
+    Owner,
+    Platform,
+    Run,
+    Step,
+    UnpackDebsAction,
+)
+
+#: Docker's: what a shell form runs in where SHELL says nothing.
+DEFAULT_SHELL = ("/bin/sh", "-c")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Docker's environment of a step has these beside the image's own; ours, short and documented.
+STEP_ENV = (("PYTHONHASHSEED", "0"), ("PERL_HASH_SEED", "0"))
+
+#: What is mended in the files that a step wrote unless it is turned off (docs/design/finishers.md).
+FINISHERS = ("apt-caches", "ldconfig-aux-cache", "machine-id", "pyc-mtime")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A root filesystem with the config and history so far; `epoch` in seconds."""
+
+    platform: Platform
+    epoch: int
+    rootfs: Step | None = None
+    config: ImageConfig = ImageConfig()
+    history: tuple[History, ...] = ()
+    author: str = ""
+    finishers: tuple[str, ...] = FINISHERS
+    frozen: bool = True
+
+    # ------------------------------------------------------------ layers
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        args: tuple[tuple[str, str], ...] = (),
+        network: Network = "default",
+        mounts: tuple[Mount, ...] = (),
+        hostname: str = "buildkitsandbox",
+        origin: Origin | None = None,
+    ) -> "Stage":
+        """Run a process; `args` are build arguments in force, which env overrides."""
+        step = Run(
+            base=self.rootfs,
+            argv=argv,
+            env=self.step_env(args),
+            cwd=self.config.working_dir or "/",
+            user=self.config.user,
+            clock=self.epoch,
+            network=network,
+            hostname=hostname,
+            mounts=mounts,
+            finishers=self.finishers,
+            frozen=self.frozen,
+            platform=self.platform,
+            origin=origin,
+        )
+        used = f"|{len(args)} {' '.join(f'{k}={v}' for k, v in args)} " if args else ""
+        return self._layer(step, f"RUN {used}{' '.join(argv)} # buildtool")
+
+    def step_env(self, args: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """The environment of a process: PATH, ours, the image's, the arguments'; the last of a name wins."""
+        env = dict((("PATH", DEFAULT_PATH), *STEP_ENV))
+        env.update(self.config.env)
+        env.update(args)
+        return tuple(env.items())
+
+    def files(self, *actions: Action, origin: Origin | None = None) -> "Stage":
+        """File operations that together are one layer."""
+        step = FileOp(base=self.rootfs, actions=actions, epoch=self.epoch, origin=origin)
+        return self._layer(step, "; ".join(_described(a) for a in actions) + " # buildtool")
+
+    def workdir(self, path: str, *, origin: Origin | None = None) -> "Stage":
+        """Set the working directory, and make it with the ownership of the user in force; always a layer."""
+        full = posixpath.join(self.config.working_dir or "/", path)
+        owner = Owner(*_user_and_group(self.config.user)) if self.config.user else None
+        step = FileOp(
+            base=self.rootfs,
+            actions=(MakeFolderAction(full, owner),),
+            epoch=self.epoch,
+            origin=origin,
+        )
+        moved = replace(self, config=replace(self.config, working_dir=full))
+        return moved._layer(step, f"WORKDIR {full}")
+
+    def _layer(self, step: Step, text: str) -> "Stage":
+        entry = History(created_by=text, author=self.author)
+        return replace(self, rootfs=step, history=(*self.history, entry))
+
+    # ------------------------------------------------------------ config
+
+    def env(self, *pairs: tuple[str, str]) -> "Stage":
+        merged = dict(self.config.env)
+        merged.update(pairs)
+        return self._config("ENV " + _pairs(pairs), env=tuple(merged.items()))
+
+    def label(self, *pairs: tuple[str, str]) -> "Stage":
+        merged = dict(self.config.labels)
+        merged.update(pairs)
+        return self._config("LABEL " + _pairs(pairs), labels=tuple(merged.items()))
+
+    def user(self, name: str) -> "Stage":
+        return self._config(f"USER {name}", user=name)
+
+    def cmd(self, argv: tuple[str, ...], *, args_escaped: bool = False) -> "Stage":
+        return self._config(f"CMD {json.dumps(argv)}", cmd=argv, args_escaped=args_escaped)
+
+    def entrypoint(self, argv: tuple[str, ...], *, keep_cmd: bool = False) -> "Stage":
+        """Set ENTRYPOINT; a CMD inherited from a base is dropped, as Docker does, unless `keep_cmd`."""
+        changed = self._config(f"ENTRYPOINT {json.dumps(argv)}", entrypoint=argv)
+        return changed if keep_cmd else replace(changed, config=replace(changed.config, cmd=None))
+
+    def expose(self, *ports: str) -> "Stage":
+        """Ports as `80/tcp`."""
+        merged = tuple(sorted({*self.config.exposed_ports, *ports}))
+        return self._config("EXPOSE " + " ".join(ports), exposed_ports=merged)
+
+    def volume(self, *paths: str) -> "Stage":
+        merged = tuple(sorted({*self.config.volumes, *paths}))
+        return self._config("VOLUME " + json.dumps(paths), volumes=merged)
+
+    def stop_signal(self, signal: str) -> "Stage":
+        return self._config(f"STOPSIGNAL {signal}", stop_signal=signal)
+
+    def shell(self, argv: tuple[str, ...]) -> "Stage":
+        return self._config(f"SHELL {json.dumps(argv)}", shell=argv)
+
+    def healthcheck(self, check: Healthcheck) -> "Stage":
+        return self._config(f"HEALTHCHECK {json.dumps(check.test)}", healthcheck=check)
+
+    def on_build(self, text: str) -> "Stage":
+        return self._config(f"ONBUILD {text}", on_build=(*self.config.on_build, text))
+
+    def maintainer(self, name: str) -> "Stage":
+        return replace(self._config(f"MAINTAINER {name}"), author=name)
+
+    def arg(self, text: str) -> "Stage":
+        """Note an ARG in the history; it changes nothing else of an image."""
+        return self._config(f"ARG {text}")
+
+    def _config(self, text: str, **changed: object) -> "Stage":
+        entry = History(created_by=text, empty_layer=True, author=self.author)
+        config = replace(self.config, **changed)  # type: ignore[arg-type]
+        return replace(self, config=config, history=(*self.history, entry))
+
+    # ------------------------------------------------------------ result
+
+    def image(self, *, annotations: tuple[tuple[str, str], ...] = (), origin: Origin | None = None) -> Image:
+        """The image that this stage is now."""
+        return Image(
+            rootfs=self.rootfs,
+            config=self.config,
+            platform=self.platform,
+            created=self.epoch,
+            history=self.history,
+            author=self.author,
+            annotations=annotations,
+            origin=origin,
+        )
+
+    @classmethod
+    def of(cls, image: Image, epoch: int) -> "Stage":
+        """A stage that begins with an image of this graph, as FROM of it does."""
+        config = replace(image.config, on_build=())
+        return cls(
+            platform=image.platform,
+            epoch=epoch,
+            rootfs=image.rootfs,
+            config=config,
+            history=image.history,
+            author=image.author,
+        )
+
+
+def shell_argv(config: ImageConfig, command: str) -> tuple[str, ...]:
+    """The arguments of a shell form: the shell in force and the command as one more argument."""
+    return (*(config.shell or DEFAULT_SHELL), command)
+
+
+def _user_and_group(user: str) -> tuple[str, str]:
+    name, _, group = user.partition(":")
+    return name, group
+
+
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
+    return " ".join(f"{k}={v}" for k, v in pairs)
+
+
+def _described(action: Action) -> str:
+    if isinstance(action, CopyAction):
+        flags = ""
+        if action.owner:
+            flags += f"--chown={':'.join(p for p in (action.owner.user, action.owner.group) if p)} "
+        if action.mode:
+            flags += f"--chmod={action.mode} "
+        verb = "ADD" if action.unpack else "COPY"
+        return f"{verb} {flags}{' '.join(p or '.' for p in action.paths)} {action.dest}"
+    if isinstance(action, MakeFolderAction):
+        return f"MKDIR {action.path}"
+    if isinstance(action, MakeLinkAction):
+        return f"SYMLINK {action.path} -> {action.target}"
+    if isinstance(action, UnpackDebsAction):
+        return "UNPACK debian packages"
+    raise TypeError(type(action).__name__)

@@ -1,0 +1,1 @@
+"""Layers: the one tar writer, its compression, and what a step changed."""

@@ -1,0 +1,1 @@
+"""OCI documents: images, layouts and archives, written and checked."""

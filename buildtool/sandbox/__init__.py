@@ -1,0 +1,1 @@
+"""The sandbox: one hermetic process over a root filesystem, in an OCI runtime."""
