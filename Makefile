@@ -1,0 +1,41 @@
+# Every target works from a clean clone on a bare Debian 12 with python3 and make.
+
+PYTHON ?= python3
+VENV   := .venv/bin
+PYTEST := $(VENV)/python -m pytest
+export PYTHONDONTWRITEBYTECODE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak lint wheel requirements clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: ## build the example two ways, show digests and layers, run it
+	@$(PYTHON) tools/setup.py demo
+	@$(VENV)/python tools/demo.py
+
+test: ## all tests: lint, types and import contracts among them
+	@$(PYTHON) tools/setup.py test
+	@$(PYTEST) -n auto -m "not soak" $(ARGS)
+
+soak: ## the heavy tests that take long
+	@$(PYTHON) tools/setup.py test
+	@$(PYTEST) -n auto -m soak $(ARGS)
+
+lint: ## ruff, mypy and the import contracts alone
+	@$(PYTHON) tools/setup.py test
+	@$(PYTEST) tests/test_lint.py $(ARGS)
+
+wheel: ## build dist/*.whl with the clock library for every architecture
+	@$(PYTHON) tools/setup.py demo
+	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+requirements: ## resolve the dependencies anew and write the lock files (needs uv)
+	@$(PYTHON) tools/requirements.py
+
+clean: ## remove what make made: .venv, caches, dist, build outputs
+	rm -rf .venv dist build .mypy_cache .ruff_cache .hypothesis .import_linter_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find buildtool -name '*.so' -delete
