@@ -1,0 +1,117 @@
+"""Reads a lock strictly: whatever a hand or a merge did to it is shown with its line."""
+
+import os
+import stat
+
+from buildtool.diag import BuildError
+from buildtool.digest import parse_digest
+from buildtool.lock import instant
+from buildtool.lock.debian import ARCHIVES, DebianPackage
+from buildtool.lock.model import FORMAT, DebianPins, Lock, ReleasePin
+from buildtool.lock.toml import Kind, Table, parse
+
+_LARGEST = 64 << 20
+_KIND = Kind("the lock", "lock", "restore it from version control, or delete the file and build again")
+
+
+def read(path: str) -> Lock:
+    """The lock at `path`; an empty one when there is no such file.
+
+    BuildError `lock-unreadable`, `lock-conflict` (a merge's markers stand in it),
+    `lock-syntax`, `lock-format` (written by a newer tool) or `lock-invalid`, with
+    the line.
+    """
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BuildError("lock-unreadable", f"{path} is not a regular file")
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return Lock()
+    except OSError as e:
+        raise BuildError("lock-unreadable", f"cannot read {path}: {e.strerror}") from e
+    if len(data) > _LARGEST:
+        raise BuildError("lock-unreadable", f"{path} is larger than {_LARGEST} bytes")
+    return loads(data, path)
+
+
+def loads(data: bytes, path: str) -> Lock:
+    """The lock that `data` spells; `path` is for messages."""
+    return _lock(parse(data, path, _KIND))
+
+
+def _lock(top: Table) -> Lock:
+    written = top.tree.get("format")
+    if not isinstance(written, int) or isinstance(written, bool) or written < 1:
+        top.fail("the lock does not say its format", "format")
+    if written > FORMAT:
+        raise BuildError(
+            "lock-format",
+            f"the lock has format {written}, and this buildtool knows formats up to {FORMAT}",
+            span=top.source.find((), "format"),
+            hint="use the newer buildtool that wrote it",
+        )
+    top.only("format", "clock", "images", "debian")
+    images = top.table("images")
+    debian = top.table("debian")
+    return Lock(
+        format=written,
+        clock=_clock(top),
+        images={name: images.digest(name) for name in images.tree},
+        debian={name: _debian(debian.table(name)) for name in debian.tree},
+    )
+
+
+def _clock(top: Table) -> int | None:
+    from datetime import datetime
+
+    clock = top.tree.get("clock")
+    if clock is None:
+        return None
+    if not isinstance(clock, datetime) or clock.tzinfo is None or clock.microsecond:
+        top.fail("'clock' is not an instant in UTC, such as 2026-07-11T10:16:37Z", "clock")
+    return int(clock.timestamp())
+
+
+def _debian(table: Table) -> DebianPins:
+    table.only(
+        "suites", "components", "architecture", "packages", "variant", "keyring", "releases", "resolved"
+    )
+    return DebianPins(
+        suites=table.texts("suites"),
+        components=table.texts("components"),
+        architecture=table.text("architecture"),
+        packages=table.texts("packages"),
+        variant=table.text("variant"),
+        keyring=table.digest("keyring") if "keyring" in table.tree else None,
+        releases=table.parsed("releases", _release),
+        resolved=table.parsed("resolved", _package),
+    )
+
+
+def _release(text: str) -> ReleasePin:
+    words = text.split(" ")
+    if len(words) != 4 or words[0] not in ARCHIVES:
+        raise ValueError("a release is: archive suite date digest")
+    return ReleasePin(words[0], words[1], instant.parse(words[2]), parse_digest(words[3]))
+
+
+def _package(text: str) -> DebianPackage:
+    words = text.split(" ")
+    essential = words[6:] == ["essential"]
+    if len(words) != 6 and not essential:
+        raise ValueError("a package is: name version architecture size digest archive:path [essential]")
+    name, version, architecture, size, digest, place = words[:6]
+    archive, _, path = place.partition(":")
+    if not (size.isascii() and size.isdigit() and len(size) < 16):
+        raise ValueError(f"{size!r} is not a size in bytes")
+    return DebianPackage(
+        name=name,
+        version=version,
+        architecture=architecture,
+        archive=archive,
+        path=path,
+        size=int(size),
+        digest=parse_digest(digest),
+        essential=essential,
+    )

@@ -1,0 +1,72 @@
+"""Pins while a build asks for them: known ones are used, missing ones are found and recorded."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from buildtool.diag import BuildError
+from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.model import DebianPins, Lock
+
+_UPDATE = "run the build once without --locked, and commit the lock"
+
+
+class Resolver(Protocol):
+    """Finds what a request means today; the only part of a pin that needs a network."""
+
+    def debian(self, request: DebianRequest) -> DebianPins:
+        """Choose packages from the archive as it is now; BuildError if it cannot be done."""
+
+
+class Pins:
+    """A lock in use.  `locked` refuses to change it: BuildError `lock-outdated`.
+
+    Pins that a build does not ask for are kept: a build of one target knows
+    nothing of the others.  May be used from several threads; a request is
+    resolved once.
+    """
+
+    def __init__(self, lock: Lock, resolver: Resolver, locked: bool = False) -> None:
+        self._before = lock
+        self._lock = lock
+        self._resolver = resolver
+        self._locked = locked
+        self._guard = threading.RLock()
+
+    @property
+    def lock(self) -> Lock:
+        """The lock as it should be written."""
+        return self._lock
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to write."""
+        return self._lock != self._before
+
+    def debian(self, request: DebianRequest) -> tuple[DebianPackage, ...]:
+        """The packages of a request, in the order of installation."""
+        with self._guard:
+            known = self._lock.debian.get(request.id)
+            if known is not None and known.answers(request):
+                return known.resolved
+            state = "asks for other packages than" if known is not None else "is not in"
+            self._changeable(f"{request.name} ({request.architecture}) {state} the lock")
+            found = self._resolver.debian(request)
+            self._lock = replace(self._lock, debian={**self._lock.debian, request.id: found})
+            return found.resolved
+
+    def clock(self, now: Callable[[], int]) -> int:
+        """The instant that steps with network see: the lock's, or the present, not yet recorded."""
+        return now() if self._lock.clock is None else self._lock.clock
+
+    def record_clock(self, instant: int) -> None:
+        """A step used the network at `instant`: keep it, unless the lock has a clock already."""
+        with self._guard:
+            if self._lock.clock is None:
+                self._changeable("a step uses the network, and its clock is not in the lock")
+                self._lock = replace(self._lock, clock=instant)
+
+    def _changeable(self, why: str) -> None:
+        if self._locked:
+            raise BuildError("lock-outdated", f"the lock would change: {why}", hint=_UPDATE)

@@ -1,0 +1,123 @@
+"""Writes a lock: sorted, one pin a line, so that a change of one pin is a change of one line."""
+
+import os
+import re
+from collections.abc import Iterable
+
+from buildtool.diag import BuildError
+from buildtool.lock.debian import DebianPackage
+from buildtool.lock.instant import spell
+from buildtool.lock.model import DebianPins, Lock, ReleasePin
+
+_HEADER = "# Written by buildtool. Keep it under version control; do not edit it by hand.\n"
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def dumps(lock: Lock) -> str:
+    """The text of a lock: equal locks give equal texts, whatever order they were filled in."""
+    rows = [_HEADER, f"format = {lock.format}\n"]
+    if lock.clock is not None:
+        rows.append(f"clock = {spell(lock.clock)}\n")
+    if lock.images:
+        rows.append("\n[images]\n")
+        rows += [f"{_quoted(name)} = {_quoted(digest)}\n" for name, digest in sorted(lock.images.items())]
+    for name, pins in sorted(lock.debian.items()):
+        rows.append(f"\n[debian.{_key(name)}]\n")
+        rows += _debian(pins)
+    return "".join(rows)
+
+
+def write(path: str, lock: Lock) -> None:
+    """Put the lock at `path` at once and durably; a file that says the same already is left alone.
+
+    A link at `path` is followed.  BuildError `lock-unwritable`.
+    """
+    data = dumps(lock).encode()
+    path = os.path.realpath(path)
+    temporary = f"{path}.{os.getpid()}.new"
+    try:
+        try:
+            with open(path, "rb") as old:
+                if old.read(len(data) + 1) == data:
+                    return
+        except FileNotFoundError:
+            pass
+        try:
+            with open(temporary, "wb") as new:
+                new.write(data)
+                new.flush()
+                os.fsync(new.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+        _sync_folder(os.path.dirname(path))
+    except OSError as e:
+        raise BuildError("lock-unwritable", f"cannot write {path}: {e.strerror}", exit_status=1) from e
+
+
+def _debian(pins: DebianPins) -> Iterable[str]:
+    yield f"suites = {_inline(pins.suites)}\n"
+    yield f"components = {_inline(pins.components)}\n"
+    yield f"architecture = {_quoted(pins.architecture)}\n"
+    yield f"variant = {_quoted(pins.variant)}\n"
+    if pins.keyring is not None:
+        yield f"keyring = {_quoted(pins.keyring)}\n"
+    yield from _lines("packages", sorted(pins.packages))
+    yield from _lines("releases", [_release(r) for r in pins.releases])
+    yield from _lines("resolved", [_package(p) for p in pins.resolved])
+
+
+def _release(pin: ReleasePin) -> str:
+    return f"{pin.archive} {pin.suite} {spell(pin.date)} {pin.digest}"
+
+
+def _package(package: DebianPackage) -> str:
+    essential = " essential" if package.essential else ""
+    return (
+        f"{package.name} {package.version} {package.architecture} {package.size} {package.digest} "
+        f"{package.archive}:{package.path}{essential}"
+    )
+
+
+def _lines(name: str, items: Iterable[str]) -> Iterable[str]:
+    yield f"{name} = [\n"
+    for item in items:
+        yield f"    {_quoted(item)},\n"
+    yield "]\n"
+
+
+def _inline(items: Iterable[str]) -> str:
+    return "[" + ", ".join(_quoted(item) for item in items) + "]"
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML 1.0: quotes, backslashes and control characters are escaped."""
+    return '"' + "".join(_escaped(c) for c in text) + '"'
+
+
+def _escaped(c: str) -> str:
+    if c in '"\\':
+        return "\\" + c
+    if ord(c) < 0x20 or ord(c) == 0x7F:
+        return f"\\u{ord(c):04x}"
+    return c
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
