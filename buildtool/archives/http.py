@@ -1,0 +1,236 @@
+"""HTTP GET into a sink: bounded, resumable, through the machine's proxies, trusting its authorities."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    import urllib3
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_MOST_REDIRECTS = 10
+_CHUNK = 1 << 18
+_AGENT = "buildtool/0.1"
+#: Seconds to a connection, and seconds without a byte.
+_CONNECT, _SILENCE = 20.0, 60.0
+_LONGEST_WAIT = 30.0
+
+Sink = Callable[[bytes], object]
+
+
+class HttpError(Exception):
+    """Why a URL gave no file.  `again`: it may be worth another try, after `wait` seconds."""
+
+    def __init__(self, why: str, *, again: bool = False, wait: float = 0.0, down: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
+        self.wait = wait
+        self.down = down
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Proxy URLs by scheme, and the hosts that are reached without one (as in `no_proxy`)."""
+
+    by_scheme: Mapping[str, str]
+    exempt: str = ""
+
+    def of(self, url: str, fallback: Mapping[str, str]) -> str:
+        """The proxy for `url`, or an empty string."""
+        parts = urlsplit(url)
+        if _exempt(parts.hostname or "", parts.port, self.exempt):
+            return ""
+        return self.by_scheme.get(parts.scheme) or fallback.get(parts.scheme, "")
+
+
+def _exempt(host: str, port: int | None, exempt: str) -> bool:
+    """Whether `no_proxy` names the host: `*`, a name or address, or a domain with all below it."""
+    for item in exempt.lower().replace(",", " ").split():
+        name = item.removeprefix("*").lstrip(".")
+        if item == "*" or host == name or f"{host}:{port}" == name or host.endswith(f".{name}"):
+            return True
+    return False
+
+
+def environment_proxies(environ: Mapping[str, str]) -> Proxies:
+    """What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (or upper case) say."""
+
+    def value(name: str) -> str:
+        return environ.get(name) or environ.get(name.upper()) or ""
+
+    every = value("all_proxy")
+    found = {scheme: value(f"{scheme}_proxy") or every for scheme in ("http", "https")}
+    return Proxies({s: url for s, url in found.items() if url}, value("no_proxy"))
+
+
+class Web:
+    """GET for many threads.  Connections are kept open between requests."""
+
+    def __init__(self, proxies: Proxies, silence: float = _SILENCE) -> None:
+        self._proxies = proxies
+        self._silence = silence
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._guard = threading.Lock()
+
+    def get(
+        self, url: str, sink: Sink, *, limit: int, offset: int = 0, proxies: Mapping[str, str] | None = None
+    ) -> None:
+        """Send what follows the first `offset` bytes of the file at `url` to `sink`.
+
+        `limit` bounds the whole file, in bytes; `proxies` by scheme serve where the
+        environment names none.  HttpError, with what was sent before it standing.
+        """
+        import urllib3
+
+        headers = {"Accept-Encoding": "identity", "User-Agent": _AGENT}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        try:
+            response = self._answer(url, headers, proxies or {})
+            try:
+                _receive(response, sink, limit, offset)
+            finally:
+                response.close()
+        except urllib3.exceptions.NewConnectionError as e:
+            raise HttpError(f"no connection: {_cause(e)}", again=True, down=True) from e
+        except urllib3.exceptions.ConnectTimeoutError as e:
+            raise HttpError("no connection in time", again=True, down=True) from e
+        except urllib3.exceptions.SSLError as e:
+            raise HttpError(f"no trust in the server's certificate: {_cause(e)}") from e
+        except urllib3.exceptions.ProxyError as e:
+            raise HttpError(f"the proxy failed: {_cause(e.original_error)}", again=True, down=True) from e
+        except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as e:
+            raise HttpError("the connection broke off", again=True) from e
+        except urllib3.exceptions.HTTPError as e:
+            raise HttpError(_cause(e), again=True) from e
+
+    def _answer(
+        self, url: str, headers: dict[str, str], proxies: Mapping[str, str]
+    ) -> "urllib3.BaseHTTPResponse":
+        """Follow redirects to an answer of 200 or 206; credentials stay with the origin that they are for."""
+        first = _origin(url)
+        credentials = _credentials(url)
+        for _ in range(_MOST_REDIRECTS):
+            bare = _bare(url)
+            own = headers
+            if credentials and _origin(url) == first:
+                own = {**headers, "Authorization": credentials}
+            response = self._pool(self._proxies.of(url, proxies)).request(
+                "GET",
+                bare,
+                headers=own,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+            )
+            if response.status not in _REDIRECTS:
+                break
+            target = urljoin(url, response.headers.get("Location", ""))
+            response.close()
+            _check_redirect(url, target)
+            url = target
+        else:
+            raise HttpError(f"more than {_MOST_REDIRECTS} redirects")
+        if response.status not in (200, 206):
+            response.close()
+            raise _refusal(response.status, response.headers.get("Retry-After", ""))
+        return response
+
+    def _pool(self, proxy: str) -> "urllib3.PoolManager":
+        import ssl
+
+        import urllib3
+
+        with self._guard:
+            pool = self._pools.get(proxy)
+            if pool is None:
+                timeout = urllib3.Timeout(connect=_CONNECT, read=self._silence)
+                # OpenSSL's default authorities; it honours SSL_CERT_FILE and SSL_CERT_DIR.
+                trust = ssl.create_default_context()
+                if proxy:
+                    login = _credentials(proxy)
+                    pool = urllib3.ProxyManager(
+                        _bare(proxy),
+                        maxsize=16,
+                        timeout=timeout,
+                        ssl_context=trust,
+                        proxy_headers={"Proxy-Authorization": login} if login else {},
+                    )
+                else:
+                    pool = urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=trust)
+                self._pools[proxy] = pool
+            return pool
+
+
+def redacted(url: str) -> str:
+    """The URL without user, password and query, fit to be shown."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _receive(response: "urllib3.BaseHTTPResponse", sink: Sink, limit: int, offset: int) -> None:
+    skip = 0
+    if offset and response.status == 200:
+        skip = offset
+    elif response.status == 206 and not response.headers.get("Content-Range", "").startswith(
+        f"bytes {offset}-"
+    ):
+        raise HttpError("the server answers with another range than asked for")
+    seen = offset - skip
+    for chunk in response.stream(_CHUNK, decode_content=False):
+        seen += len(chunk)
+        if seen > limit:
+            raise HttpError(f"the file is larger than {limit} bytes")
+        if skip:
+            part = chunk[skip:]
+            skip = max(0, skip - len(chunk))
+            chunk = part
+        if chunk:
+            sink(chunk)
+
+
+def _check_redirect(url: str, target: str) -> None:
+    before, after = urlsplit(url), urlsplit(target)
+    if after.scheme not in ("http", "https") or not after.netloc:
+        raise HttpError("redirected to something that is no web address")
+    if before.scheme == "https" and after.scheme == "http":
+        raise HttpError(f"redirected from https to plain http at {after.hostname}")
+
+
+def _refusal(status: int, wait: str) -> HttpError:
+    again = status in (408, 425, 429) or status >= 500
+    seconds = min(float(wait), _LONGEST_WAIT) if wait.isascii() and wait.isdigit() else 0.0
+    return HttpError(f"the server answers {status}", again=again, wait=seconds)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2]
+
+
+def _bare(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+
+
+def _credentials(url: str) -> str:
+    """The value of an Authorization header for the user and password of a URL; empty without any."""
+    import base64
+
+    parts = urlsplit(url)
+    if parts.username is None:
+        return ""
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the objects that urllib3 prints around it."""
+    inner: BaseException = error
+    while isinstance(nested := (inner.__cause__ or (inner.args[0] if inner.args else None)), BaseException):
+        inner = nested
+    text = getattr(inner, "strerror", None) or str(inner)
+    return text.rpartition("object at 0x")[2].partition(">: ")[2] or text if "object at 0x" in text else text
