@@ -5,11 +5,15 @@ the order of the format, and every size is bounded.
 """
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from buildtool.diag import BuildError
-from buildtool.layers.entry import Entry
+from buildtool.executor.steps.archives import Spool, apply_entries
+from buildtool.executor.steps.trees import SourceTree
+from buildtool.layers.draft import LayerDraft
+from buildtool.layers.entry import Entry, FileContent, Kind, display
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -22,6 +26,42 @@ _LARGEST_DATA = 16 << 30
 _XZ_MEMORY = 256 << 20
 _ZSTD_WINDOW = 128 << 20
 _CHUNK = 1 << 17
+
+
+def unpack_debs(source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int) -> None:
+    """Unpack the data of every `.deb` file of a source at the root, in the bytewise order of their paths.
+
+    Later packages overwrite; a folder of a package over a link to a folder is
+    reached through the link (a merged /usr).  Owners, modes and times are the
+    package's.  BuildError `no-debs` for a source without any.
+    """
+    found = sorted(_debs(source))
+    if not found:
+        raise BuildError("no-debs", "there is no Debian package in what is to be unpacked", exit_status=1)
+    for path in found:
+        item = source.lookup(path)
+        if item is None or not isinstance(item.content, FileContent):
+            raise BuildError("bad-deb", f"{display(path)} is not a file of its own", exit_status=1)
+        try:
+            entries = data_entries(os.fsdecode(item.content.path))
+            apply_entries(entries, draft, b"", spool, owner=None, through_links=True, epoch=epoch)
+        except BuildError as e:
+            if e.code == "bad-deb":
+                raise BuildError("bad-deb", f"{display(path)}: {e.message}", exit_status=1) from e
+            raise
+
+
+def _debs(source: SourceTree) -> Iterator[bytes]:
+    todo = [b""]
+    while todo:
+        folder = todo.pop()
+        for name in source.names(folder):
+            path = folder + b"/" + name if folder else name
+            item = source.lookup(path)
+            if item is not None and item.kind is Kind.DIR:
+                todo.append(path)
+            elif item is not None and item.kind is Kind.FILE and name.endswith(b".deb"):
+                yield path
 
 
 def data_entries(deb_path: str) -> Iterator[tuple[Entry, BinaryIO | None]]:
