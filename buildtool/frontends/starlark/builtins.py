@@ -1,0 +1,211 @@
+"""The Python side of the primitives: what a call of a builtin makes, checked where it is called.
+
+`prelude.star` gives each builtin its signature and hands the call's stack and
+arguments on to here.  A wrong argument is a `BuildError` without a place; the
+evaluator gives it the place of the call.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from buildtool.diag import BuildError, Note
+from buildtool.digest import sha256
+from buildtool.frontends.starlark import callsite
+from buildtool.frontends.starlark.declared import (
+    STEPS,
+    TARGETS,
+    BindMount,
+    Globbed,
+    Package,
+    Printed,
+    Site,
+    Target,
+    TargetRecord,
+    TmpfsMount,
+)
+from buildtool.frontends.starlark.globbing import glob
+
+MAX_TARGETS = 20_000
+MAX_PRINTED = 1_000
+MAX_LINE = 2_000
+
+#: Arguments that may be one value where a list is meant, a number where a text is, a dict of pairs.
+_LISTS = ("srcs", "exclude", "ports", "paths", "packages", "suites", "components")
+_OCTAL = ("mode",)
+_TEXTS = ("owner", "name", "signal")
+_DICTS = ("files", "values", "annotations", "contexts", "build_args")
+
+_SHOWN_AS = {
+    "str": "a text",
+    "int": "a whole number",
+    "bool": "True or False",
+    "array": "a list",
+    "object": "a struct or dict",
+    "null": "None",
+    "float": "a fraction",
+}
+
+
+@dataclass(slots=True)
+class Loading:
+    """A package while its BUILD file is evaluated."""
+
+    name: str
+    folder: str
+    targets: dict[str, Target] = field(default_factory=dict)
+    globs: list[Globbed] = field(default_factory=list)
+    printed: list[Printed] = field(default_factory=list)
+
+    def package(self, reads: dict[str, str]) -> Package:
+        return Package(self.name, tuple(self.targets.values()), reads, tuple(self.globs), tuple(self.printed))
+
+
+class Builtins:
+    """The callables that the prelude sees; `current` is the package being loaded, if any."""
+
+    def __init__(self, source: callsite.Source, mark: Callable[[str, int], None]) -> None:
+        self._source = source
+        self._mark = mark
+        self.current: Loading | None = None
+
+    def callables(self) -> dict[str, Callable[..., object]]:
+        return {
+            "_make": self.make,
+            "_make_mount": self.make_mount,
+            "_declare": self.declare,
+            "_glob": self.glob,
+            "_print": self.print,
+            "_package_name": self.package_name,
+        }
+
+    def make(self, kind: str, stack: str, values: dict[str, object]) -> object:
+        """The fields of a step."""
+        record = _convert(kind, {**values, "step": kind, "at": self._sites(stack)}, STEPS[kind])
+        return _fields(record, "step")
+
+    def make_mount(self, kind: str, stack: str, values: dict[str, object]) -> object:
+        """The fields of a mount."""
+        self._sites(stack)
+        shape = BindMount if kind == "bind" else TmpfsMount
+        return _fields(_convert(f"{kind}_mount", {**values, "mount": kind}, shape), "mount")
+
+    def declare(self, kind: str, stack: str, values: dict[str, object]) -> None:
+        """Add a target to the package."""
+        sites = self._sites(stack)
+        loading = self._loading(f"native.{kind}")
+        record = _convert(f"native.{kind}", {**values, "target": kind, "at": sites}, TARGETS[kind])
+        target: Target = record  # type: ignore[assignment]
+        if earlier := loading.targets.get(target.name):
+            raise self._duplicate(target, earlier)
+        if len(loading.targets) >= MAX_TARGETS:
+            raise BuildError("too-many-targets", f"a package may have {MAX_TARGETS:,} targets")
+        loading.targets[target.name] = target
+
+    def glob(self, stack: str, values: dict[str, object]) -> list[str]:
+        """The files of the package that match."""
+        self._sites(stack)
+        loading = self._loading("glob")
+        wanted = _convert("glob", values, _GlobArguments)
+        found = glob(loading.folder, wanted.include, wanted.exclude)
+        if not found and not wanted.allow_empty:
+            raise BuildError(
+                "empty-glob",
+                f"glob({list(wanted.include)}) matches no file",
+                hint="say allow_empty = True if that is fine",
+            )
+        loading.globs.append(Globbed(wanted.include, wanted.exclude, digest_of(found)))
+        return found
+
+    def print(self, stack: str, words: list[str]) -> None:
+        """Keep a line for whoever builds."""
+        sites = self._sites(stack)
+        if self.current is not None and len(self.current.printed) < MAX_PRINTED:
+            self.current.printed.append(Printed(" ".join(words)[:MAX_LINE], tuple(sites)))
+
+    def package_name(self, stack: str) -> str:
+        self._sites(stack)
+        return self._loading("native.package_name").name
+
+    def _loading(self, function: str) -> Loading:
+        if self.current is None:
+            raise BuildError(
+                "not-in-a-package",
+                f"{function}() belongs to a package, and no BUILD.star is calling",
+                hint="call it in a function, and that function from a BUILD.star",
+            )
+        return self.current
+
+    def _sites(self, stack: str) -> list[Site]:
+        frames = callsite.frames_of(stack)
+        if frames:
+            self._mark(frames[-1].file, frames[-1].line)
+        return [
+            Site(f.file, f.line, f.function, callsite.line_of(self._source, f.file, f.line)) for f in frames
+        ]
+
+    def _duplicate(self, target: TargetRecord, earlier: TargetRecord) -> BuildError:
+        first = [callsite.Frame(s.file, s.line, s.function) for s in earlier.at[:1]]
+        notes = [Note("declared first here", callsite.span_of(f, self._source)) for f in first]
+        return BuildError(
+            "duplicate-target",
+            f"there are two targets named {target.name!r} in this package",
+            notes=notes,
+        )
+
+
+class _GlobArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    allow_empty: bool
+
+
+def digest_of(found: list[str]) -> str:
+    """The digest of what a glob gave."""
+    return sha256("\0".join(found).encode())
+
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+def _convert(function: str, values: dict[str, object], shape: type[_T]) -> _T:
+    plain = {name: _plain(name, value) for name, value in values.items()}
+    try:
+        return msgspec.convert(plain, shape)
+    except msgspec.ValidationError as e:
+        raise BuildError("bad-argument", f"{function}(): {_explained(str(e))}") from None
+
+
+def _plain(name: str, value: object) -> object:
+    if name == "include" and isinstance(value, str):
+        return [value]
+    if name in _LISTS:
+        items = value if isinstance(value, list | tuple) else [value]
+        return [str(i) if name == "ports" and type(i) is int else i for i in items]
+    if name in _DICTS and isinstance(value, dict):
+        return list(value.items())
+    if name in _OCTAL and type(value) is int:
+        return f"{value:o}" if value >= 0 else value
+    if name in _TEXTS and type(value) is int:
+        return str(value)
+    return value
+
+
+def _fields(record: msgspec.Struct, tag: str) -> object:
+    """A record's fields as Starlark gets them."""
+    plain = msgspec.to_builtins(record)
+    del plain[tag]
+    return plain
+
+
+def _explained(problem: str) -> str:
+    """A message of msgspec in the words of a BUILD file."""
+    text, _, path = problem.partition(" - at ")
+    text = re.sub(r"`([a-z]+)(?: \| null)?`", lambda m: _SHOWN_AS.get(m[1], m[0]), text)
+    text = text[:1].lower() + text[1:] if text.startswith(("Expected", "Object", "Invalid")) else text
+    where = path.strip("`").removeprefix("$").removeprefix(".")
+    where = re.sub(r"\[\.\.\.\]", "", where)
+    return f"{where}: {text}" if where and not text.startswith("it must hold") else text

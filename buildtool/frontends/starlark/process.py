@@ -1,0 +1,161 @@
+"""The parent's side of evaluation: starts the child, asks it for packages, outlives its death."""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from buildtool.diag import BuildError, Note, Span
+from buildtool.frontends.starlark.declared import Package, decode
+
+if TYPE_CHECKING:
+    import subprocess
+
+#: Seconds to wait for one package: a machine may be busy, so far beyond the child's own limits.
+PATIENCE = 60.0
+MAX_ANSWER = 256 << 20
+
+_START = (
+    "import sys; n = int(sys.argv[1]); sys.path[:] = sys.argv[5:5 + n]; "
+    "from buildtool.frontends.starlark.child import main; main(sys.argv[2], sys.argv[3], int(sys.argv[4]))"
+)
+
+
+class Child:
+    """The evaluating process of one workspace, started when it is first needed."""
+
+    def __init__(self, root: str, rules: str) -> None:
+        self._root = root
+        self._rules = rules
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mark = -1
+
+    def package(self, name: str) -> Package:
+        """Evaluate a package; BuildError of the evaluation, or about the child's end."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            write_message(process.stdin.fileno(), name.encode())
+            answer = _read_message(process.stdout.fileno())
+        except (EOFError, BrokenPipeError):
+            raise self._died(name) from None
+        except TimeoutError:
+            process.kill()
+            raise self._died(name) from None
+        if answer[:1] == b"E":
+            raise decode_error(answer[1:])
+        return decode(answer[1:])
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            os.close(self._mark)
+            self._process = None
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._process is None:
+            import subprocess
+
+            self._mark = os.memfd_create("buildtool-mark")
+            paths = [p or os.getcwd() for p in sys.path]
+            # -B: a bytecode file written under the limit on file sizes would be half a file.
+            argv = [sys.executable, "-I", "-S", "-B", "-c", _START]
+            argv += [str(len(paths)), self._root, self._rules, str(self._mark), *paths]
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(self._mark,),
+                bufsize=0,
+            )
+        return self._process
+
+    def _died(self, package: str) -> BuildError:
+        """What to say of a child that ended; the next package gets a new one."""
+        process = self._running()
+        status = process.wait()
+        span = self._last_place()
+        self.close()
+        causes: dict[int, tuple[str, str]] = {
+            signal.SIGXCPU: ("starlark-too-long", "takes too long"),
+            signal.SIGKILL: ("starlark-too-long", "takes too long"),
+            signal.SIGABRT: ("starlark-too-big", "takes too much memory"),
+            signal.SIGSEGV: ("starlark-too-deep", "nests too deeply"),
+        }
+        code, what = causes.get(-status, ("starlark-died", f"ended its process (status {status})"))
+        return BuildError(
+            code,
+            f"the evaluation of package //{package} {what}",
+            span=span,
+            hint="it happened here or further on in the file" if span else "",
+        )
+
+    def _last_place(self) -> Span | None:
+        text = os.pread(self._mark, 512, 0).split(b"\0")[0].decode("utf-8", "replace")
+        line, _, file = text.partition(" ")
+        return Span(file, int(line)) if file and line.isdigit() else None
+
+
+def write_message(fd: int, body: bytes) -> None:
+    """Write a message whole."""
+    rest = memoryview(len(body).to_bytes(4, "big") + body)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _read_message(fd: int) -> bytes:
+    import time
+
+    deadline = time.monotonic() + PATIENCE
+    size = int.from_bytes(_read(fd, 4, deadline), "big")
+    if size > MAX_ANSWER:
+        raise EOFError
+    return _read(fd, size, deadline)
+
+
+def _read(fd: int, size: int, deadline: float) -> bytes:
+    import select
+    import time
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    data = bytearray()
+    while len(data) < size:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError
+        part = os.read(fd, min(size - len(data), 1 << 20))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+def encode_error(error: BuildError) -> bytes:
+    """An error as JSON, with its places."""
+    plain = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "span": asdict(error.span) if error.span else None,
+        "notes": [[n.message, asdict(n.span) if n.span else None] for n in error.notes],
+    }
+    return json.dumps(plain).encode()
+
+
+def decode_error(data: bytes) -> BuildError:
+    """The error that `encode_error` wrote."""
+    plain = json.loads(data)
+    return BuildError(
+        plain["code"],
+        plain["message"],
+        hint=plain["hint"],
+        span=Span(**plain["span"]) if plain["span"] else None,
+        notes=[Note(message, Span(**span) if span else None) for message, span in plain["notes"]],
+    )

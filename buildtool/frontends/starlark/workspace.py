@@ -1,0 +1,239 @@
+"""A workspace: the packages below a root folder, loaded when they are needed.
+
+The root is the nearest folder upwards that has a `buildtool.toml`; without one, the
+topmost folder upwards, within the git checkout, that has a BUILD.star.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from buildtool.diag import BuildError, Span, Warned, suggestion
+from buildtool.frontends.starlark.declared import Package, Site, Target
+from buildtool.frontends.starlark.labels import (
+    BUILD_FILE,
+    ROOT_FILE,
+    Label,
+    Pattern,
+    parse_label,
+    parse_pattern,
+)
+from buildtool.graph.model import Image, Platform
+
+if TYPE_CHECKING:
+    from buildtool.frontends.starlark.lower import Services
+    from buildtool.frontends.starlark.process import Child
+    from buildtool.frontends.starlark.remembered import Memory, Remembered
+
+MAX_FOLDERS = 100_000
+
+
+class Workspace:
+    """The packages below `root`; `here` is the package of the folder that it was opened from.
+
+    `settings` is the content of `buildtool.toml`, `warnings` what was printed while
+    packages were loaded.  Close it when done: it may have a process.
+    """
+
+    def __init__(self, root: str, here: str, settings: Mapping[str, Any], memory: "Memory | None") -> None:
+        self.root = root
+        self.here = here
+        self.settings = settings
+        self.warnings: list[Warned] = []
+        self._rules = rules_folder()
+        self._memory = memory
+        self._packages: dict[str, Package] = {}
+        self._child: Child | None = None
+        self._remembered: Remembered | None = None
+
+    @classmethod
+    def open(cls, start: str, *, memory: "Memory | None" = None) -> "Workspace":
+        """The workspace that the folder `start` is in; BuildError for a `buildtool.toml` that is no TOML."""
+        start = os.path.abspath(start)
+        root = _root_of(start)
+        here = os.path.relpath(start, root)
+        return cls(root, "" if here == "." else here, _settings(root), memory)
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the evaluating process, if one was started."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    # ------------------------------------------------------------ names
+
+    def label(self, text: str) -> Label:
+        """The label that `text` is when it is written in the folder the workspace was opened from."""
+        return parse_label(text, self.here)
+
+    def targets(self, text: str) -> list[Label]:
+        """The targets that a label or a pattern names, in the order of packages and declarations."""
+        pattern = parse_pattern(text, self.here)
+        if pattern.name:
+            label = Label(pattern.package, pattern.name)
+            self.target(label)
+            return [label]
+        return [Label(p, t.name) for p in self._meant(pattern) for t in self.package(p).targets]
+
+    def _meant(self, pattern: Pattern) -> list[str]:
+        if not pattern.below:
+            return [pattern.package]
+        found = list(self.packages(pattern.package))
+        if not found:
+            raise BuildError("unknown-package", f"there is no package below //{pattern.package}")
+        return found
+
+    def folder(self, package: str) -> str:
+        """The folder of a package on this machine."""
+        return os.path.join(self.root, package) if package else self.root
+
+    def packages(self, below: str = "") -> Iterator[str]:
+        """The names of the packages in a folder and under it, sorted."""
+        pending = [below]
+        seen = 0
+        while pending:
+            package = pending.pop()
+            try:
+                with os.scandir(self.folder(package)) as entries:
+                    listed = sorted(entries, key=lambda e: e.name, reverse=True)
+            except OSError:
+                continue
+            seen += 1
+            if seen > MAX_FOLDERS:
+                raise BuildError("too-many-folders", f"the workspace has more than {MAX_FOLDERS:,} folders")
+            names = {e.name for e in listed}
+            if package != below and ROOT_FILE in names:
+                continue
+            if BUILD_FILE in names:
+                yield package
+            pending += [
+                f"{package}/{e.name}" if package else e.name
+                for e in listed
+                if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")
+            ]
+
+    # ------------------------------------------------------------ loading
+
+    def package(self, name: str, span: Span | None = None) -> Package:
+        """A package, loaded at its first use; `span` is where it is asked for.
+
+        BuildError `unknown-package`, or whatever the evaluation finds wrong.
+        """
+        if name not in self._packages:
+            if not os.path.isfile(os.path.join(self.folder(name), BUILD_FILE)):
+                raise self._unknown_package(name, span)
+            self._packages[name] = self._load(name)
+            self.warnings += [
+                Warned("starlark-print", p.text, span=span_of_site(p.at[0]) if p.at else None)
+                for p in self._packages[name].printed
+            ]
+        return self._packages[name]
+
+    def target(self, label: Label, span: Span | None = None) -> Target:
+        """A declared target; BuildError `unknown-target`, with a suggestion, if there is none."""
+        package = self.package(label.package, span)
+        for target in package.targets:
+            if target.name == label.name:
+                return target
+        names = [f"//{label.package}:{t.name}" for t in package.targets]
+        hint = suggestion(str(label), names)
+        if not hint and os.path.exists(os.path.join(self.folder(label.package), label.name)):
+            hint = f"{label.name} is a file; give it a name with filegroup()"
+        raise BuildError(
+            "unknown-target", f"there is no target {label}", span=span, hint=hint or _listing(names)
+        )
+
+    def _load(self, name: str) -> Package:
+        remembered = self._memories()
+        if remembered and (known := remembered.get(name)):
+            return known
+        if self._child is None:
+            from buildtool.frontends.starlark.process import Child
+
+            self._child = Child(self.root, self._rules)
+        package = self._child.package(name)
+        if remembered:
+            remembered.put(package)
+        return package
+
+    def _memories(self) -> "Remembered | None":
+        if self._remembered is None and self._memory is not None:
+            from buildtool.frontends.starlark.remembered import Remembered
+
+            self._remembered = Remembered(self._memory, self.root, self._rules)
+        return self._remembered
+
+    def _unknown_package(self, name: str, span: Span | None) -> BuildError:
+        hint = suggestion(f"//{name}", [f"//{p}" for p in self.packages()])
+        if not hint:
+            hint = f"a package is a folder with a {BUILD_FILE}"
+        return BuildError("unknown-package", f"there is no package //{name}", span=span, hint=hint)
+
+    # ------------------------------------------------------------ lowering
+
+    def lower(self, label: Label, platform: Platform, epoch: int, services: "Services") -> Image:
+        """The graph of a target for a platform; `epoch` in seconds (see `lower.Lowering.image`)."""
+        from buildtool.frontends.starlark.lower import Lowering
+
+        return Lowering(self, epoch, services).image(label, platform)
+
+
+def span_of_site(site: Site) -> Span:
+    """The line of a call."""
+    return Span(site.file, site.line, len(site.text) - len(site.text.lstrip()) + 1, excerpt=site.text)
+
+
+def rules_folder() -> str:
+    """The folder of the shipped rules: in a wheel inside the package, in a checkout beside it."""
+    import buildtool
+
+    package = os.path.dirname(os.path.abspath(buildtool.__file__))
+    shipped = os.path.join(package, "_rules")
+    return shipped if os.path.isdir(shipped) else os.path.join(os.path.dirname(package), "rules")
+
+
+def _root_of(start: str) -> str:
+    topmost = start
+    folder = start
+    inside = True
+    while True:
+        if os.path.isfile(os.path.join(folder, ROOT_FILE)):
+            return folder
+        if inside and os.path.isfile(os.path.join(folder, BUILD_FILE)):
+            topmost = folder
+        inside = inside and not os.path.exists(os.path.join(folder, ".git"))
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return topmost
+        folder = parent
+
+
+def _settings(root: str) -> Mapping[str, Any]:
+    path = os.path.join(root, ROOT_FILE)
+    if not os.path.isfile(path):
+        return {}
+    import tomli
+
+    try:
+        with open(path, "rb") as file:
+            return tomli.load(file)
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as e:
+        line = getattr(e, "lineno", 1)
+        column = getattr(e, "colno", 1)
+        message = getattr(e, "msg", "it is not UTF-8")
+        raise BuildError(
+            "bad-settings", f"{ROOT_FILE} is not TOML: {message}", span=Span(path, line, column)
+        ) from None
+
+
+def _listing(names: list[str]) -> str:
+    if not names:
+        return "its BUILD.star declares no target"
+    shown = ", ".join(names[:5])
+    return f"there are {shown}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
