@@ -1,0 +1,65 @@
+"""`buildtool build`: from a Dockerfile or targets to images, with everything that is written about them."""
+
+import time
+from typing import Any
+
+import click
+
+from buildtool.cli.options import not_yet_options, request_of, subject_options
+from buildtool.diag import BuildError
+
+_MODES = ("auto", "plain", "tty", "rawjson", "quiet")
+
+
+@click.command("build")
+@subject_options
+@click.option("-t", "--tag", multiple=True, metavar="NAME", help="A name for the image.")
+@click.option(
+    "-o",
+    "--output",
+    multiple=True,
+    metavar="SPEC",
+    help="Where to write: type=oci,dest=FILE.tar; type=oci,dest=DIR,tar=false; type=docker,dest=FILE.tar;"
+    " with compression=gzip or zstd. [default: the store alone]",
+)
+@click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
+@click.option(
+    "--metadata-file", default="", metavar="FILE", help="Write what is known of the result as JSON."
+)
+@click.option(
+    "--progress",
+    type=click.Choice(_MODES),
+    default="auto",
+    metavar="MODE",
+    help="How progress is shown: auto, plain, tty, rawjson, quiet.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the digest.")
+@click.option("--no-cache", is_flag=True, help="Carry every step out again.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps at once. [default: CPUs]")
+@not_yet_options
+def command(*, iidfile: str, metadata_file: str, progress: str, quiet: bool, **options: Any) -> None:
+    """Build an image.
+
+    CONTEXT is the folder of files that a Dockerfile may copy. A LABEL such as //app:image or
+    :image names a target of a BUILD.star file. The result is kept in the store under its names,
+    and written wherever --output says.
+    """
+    begun = time.monotonic()
+    request = request_of(**options)
+    if quiet and progress not in ("auto", "quiet"):
+        raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
+    from buildtool.cli.progress.choose import choose
+    from buildtool.cli.progress.view import Summary
+    from buildtool.cli.report import write_iidfile, write_metadata
+    from buildtool.cli.session import Session
+
+    with choose("quiet" if quiet else progress) as view, Session(request, view) as session:
+        built = session.build()
+        written = session.write(built)
+        if iidfile:
+            write_iidfile(iidfile, built)
+        if metadata_file:
+            write_metadata(metadata_file, built, request)
+        seconds = time.monotonic() - begun
+        names = tuple(n.short for n in request.names)
+        view.summary(Summary(built.images, names, written, built.executed, built.cached, seconds))

@@ -1,0 +1,24 @@
+"""`buildtool graph`: the steps of a build as text."""
+
+from typing import Any
+
+import click
+
+from buildtool.cli.options import request_of, subject_options
+
+
+@click.command("graph")
+@subject_options
+def command(**options: Any) -> None:
+    """Print the graph that a build would carry out.
+
+    Two builds with the same text give the same image. Inputs stand before the steps that use
+    them; paths, names and places of this machine are not part of it.
+    """
+    from buildtool.cli.progress.plain import Plain
+    from buildtool.cli.session import Session
+    from buildtool.graph.dump import dump
+
+    out, err = click.get_text_stream("stdout"), click.get_text_stream("stderr")
+    with Session(request_of(**options), Plain(err)) as session:
+        out.write(dump(list(session.roots())))

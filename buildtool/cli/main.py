@@ -1,0 +1,113 @@
+"""The entry of the command line, and the boundary where every error becomes a message and a status."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from buildtool import __version__
+from buildtool.cli.lazy import Lazy, LazyGroup
+from buildtool.diag import BuildError
+
+#: 1 and 2 come with a BuildError: a build that failed, an input that is wrong.
+INTERRUPTED = 130
+INTERNAL = 70
+
+COMMANDS = {
+    "build": Lazy(
+        "buildtool.cli.build", "Build an image from a Dockerfile or from targets of BUILD.star files."
+    ),
+    "run": Lazy("buildtool.cli.run", "Run a command in an image."),
+    "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),
+    "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
+    "validate": Lazy(
+        "buildtool.cli.validate", "Recompute every digest of an image and report what does not match."
+    ),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="buildtool", message="%(prog)s %(version)s")
+def group() -> None:
+    """Builds OCI container images that are the same, bit for bit, on every machine."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by a signal other than the terminal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def main() -> NoReturn:
+    """Run the command of `sys.argv`; never returns."""
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_writing()
+    sys.exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Carry the command out and return its exit status; whatever goes wrong is told on stderr."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    try:
+        status = group.main(arguments, prog_name="buildtool", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except BuildError as error:
+        _tell(error)
+        return error.exit_status
+    except click.UsageError as error:
+        _tell(_usage(error))
+        return 2
+    except click.ClickException as error:
+        _tell(BuildError("bad-usage", error.format_message()))
+        return 2
+    except Terminated as end:
+        return 128 + end.number
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        _stop_writing()
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        from buildtool.cli.crash import report
+
+        _tell(report(error, arguments))
+        return INTERNAL
+
+
+def _tell(error: BuildError) -> None:
+    from buildtool.cli.console import style_of
+    from buildtool.diag import render
+
+    try:
+        print(render(error, style_of(sys.stderr)), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _stop_writing()
+
+
+def _usage(error: click.UsageError) -> BuildError:
+    path = error.ctx.command_path if error.ctx else "buildtool"
+    return BuildError("bad-usage", error.format_message(), hint=f"{path} --help shows how it is called")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+def _stop_writing() -> None:
+    """Nobody reads our output any more: nothing may be written to it, not even at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

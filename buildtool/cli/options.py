@@ -1,0 +1,150 @@
+"""The options that say what to build, shared by the commands that need a graph."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from buildtool.cli.names import parse_name
+from buildtool.cli.outputs import one_compression, parse_output
+from buildtool.cli.request import (
+    BuildRequest,
+    LabelSubject,
+    pairs,
+    parse_epoch,
+    parse_network,
+    parse_platform,
+    parse_subject,
+)
+from buildtool.diag import BuildError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Options of `docker buildx build` and `buildah` that have no meaning here yet.  Scripts often
+#: switch them off, which is what we do anyhow: such values are taken.
+NOT_YET = {
+    "--secret": "secrets in RUN steps",
+    "--ssh": "SSH agents in RUN steps",
+    "--cache-from": "caches of others",
+    "--cache-to": "caches for others",
+    "--creds": "registries",
+    "--authfile": "registries",
+    "--allow": "entitlements",
+    "--add-host": "further host names in RUN steps",
+    "--retry": "registries",
+}
+NOT_YET_SWITCHES = {
+    "--pull": "registries",
+    "--push": "registries",
+    "--load": "loading into a Docker daemon",
+    "--check": "lint rules",
+    "--offline": "the recorded internet",
+    "--sbom": "bills of materials",
+    "--provenance": "provenance statements",
+    "--tls-verify": "registries",
+}
+_OFF = ("false", "0", "off", "disabled=true")
+
+_SUBJECT = (
+    click.argument("what", nargs=-1, metavar="[CONTEXT | LABEL...]"),
+    click.option(
+        "-f", "--file", default="", metavar="PATH", help="The Dockerfile. [default: CONTEXT/Dockerfile]"
+    ),
+    click.option("--target", default="", metavar="STAGE", help="The stage to build. [default: the last]"),
+    click.option("--build-arg", multiple=True, metavar="KEY=VALUE", help="A value for ARG."),
+    click.option(
+        "--build-context",
+        multiple=True,
+        metavar="NAME=PLACE",
+        help="A named context: a folder, oci-layout://DIR.",
+    ),
+    click.option(
+        "--platform", default="", metavar="OS/ARCH", help="The platform to build for. [default: this one]"
+    ),
+    click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the image's configuration."),
+    click.option("--annotation", multiple=True, metavar="KEY=VALUE", help="An annotation of the manifest."),
+    click.option(
+        "--source-date-epoch",
+        metavar="SECONDS",
+        help="The instant of every time in the image. [default: $SOURCE_DATE_EPOCH, else 1980-01-01]",
+    ),
+    click.option(
+        "--network", default="default", metavar="MODE", help="Network of RUN steps: default, none, host."
+    ),
+    click.option("--locked", is_flag=True, help="Fail if buildtool.lock would change."),
+    click.option("--no-lock", is_flag=True, help="Neither read nor write buildtool.lock."),
+)
+
+
+def subject_options(command: F) -> F:
+    """Give a command the options that say what to build."""
+    for option in reversed(_SUBJECT):
+        command = option(command)
+    return command
+
+
+def not_yet_options(command: F) -> F:
+    """Give a command the options that are known and refused, with a message that says so."""
+    for flag, what in NOT_YET.items():
+        command = click.option(flag, multiple=True, hidden=True, expose_value=False, callback=_refuse(what))(
+            command
+        )
+    for flag, what in NOT_YET_SWITCHES.items():
+        command = click.option(
+            flag, is_flag=False, flag_value="true", hidden=True, expose_value=False, callback=_refuse(what)
+        )(command)
+    return command
+
+
+def _refuse(what: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def refuse(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if not value or (isinstance(value, str) and value.lower() in _OFF):
+            return
+        raise BuildError("not-yet", f"{parameter.opts[0]} is not supported yet ({what})")
+
+    return refuse
+
+
+def request_of(
+    *,
+    what: tuple[str, ...],
+    file: str,
+    target: str,
+    build_arg: tuple[str, ...],
+    build_context: tuple[str, ...],
+    platform: str,
+    label: tuple[str, ...],
+    annotation: tuple[str, ...],
+    source_date_epoch: str | None,
+    network: str,
+    locked: bool,
+    no_lock: bool,
+    tag: tuple[str, ...] = (),
+    output: tuple[str, ...] = (),
+    jobs: int | None = None,
+    no_cache: bool = False,
+) -> BuildRequest:
+    """The request that these options make together; BuildError where they contradict each other."""
+    if locked and no_lock:
+        raise BuildError("bad-usage", "--locked and --no-lock contradict each other")
+    subject = parse_subject(what, file=file, target=target, build_args=build_arg, contexts=build_context)
+    outputs = tuple(parse_output(o) for o in output)
+    names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
+    if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):
+        raise BuildError("bad-usage", "a name or an output is for one target, and here are several")
+    return BuildRequest(
+        subject,
+        parse_platform(platform),
+        parse_epoch(source_date_epoch, os.environ),
+        parse_network(network),
+        tuple(dict.fromkeys(names)),
+        pairs("--label", label),
+        pairs("--annotation", annotation),
+        outputs,
+        one_compression(outputs),
+        jobs or len(os.sched_getaffinity(0)),
+        no_cache,
+        locked,
+        not no_lock,
+    )

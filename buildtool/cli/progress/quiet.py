@@ -1,0 +1,13 @@
+"""The view that shows nothing while a build goes on, and the digest when it ends."""
+
+import sys
+
+from buildtool.cli.progress.view import Summary, View
+
+
+class Quiet(View):
+    """Writes the digest of each image to standard output; errors are told by the caller."""
+
+    def summary(self, summary: Summary) -> None:
+        for image in summary.images:
+            print(image.manifest, file=sys.stdout)

@@ -1,0 +1,69 @@
+"""What is written about a finished build for other programs: `--iidfile` and `--metadata-file`."""
+
+import os
+from typing import Any
+
+from buildtool.cli.request import BuildRequest
+from buildtool.diag import BuildError
+from buildtool.executor.api import Built, BuiltImage
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def write_iidfile(path: str, built: Built) -> None:
+    """The digest of the manifest, without a line end, as buildx writes it."""
+    if len(built.images) != 1:
+        raise BuildError("bad-usage", "--iidfile is for one image, and here are several")
+    _write(path, str(built.images[0].manifest))
+
+
+def write_metadata(path: str, built: Built, request: BuildRequest) -> None:
+    """buildx's keys, and ours: `hermetic` and the steps that make it false; a list for several images."""
+    import json
+
+    records = [metadata_of(image, request) for image in built.images]
+    document: Any = records[0] if len(records) == 1 else records
+    _write(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def metadata_of(image: BuiltImage, request: BuildRequest) -> dict[str, Any]:
+    """One image as the metadata file tells of it."""
+    record: dict[str, Any] = {
+        "containerimage.config.digest": str(image.config),
+        "containerimage.descriptor": {
+            "mediaType": _MANIFEST,
+            "digest": str(image.manifest),
+            "size": image.manifest_size,
+            "platform": _platform(image),
+        },
+        "containerimage.digest": str(image.manifest),
+        "hermetic": image.hermetic,
+        "source-date-epoch": request.epoch,
+    }
+    if request.names:
+        record["image.name"] = ",".join(n.full for n in request.names)
+    if image.network_steps:
+        record["network-steps"] = list(image.network_steps)
+    return record
+
+
+def _platform(image: BuiltImage) -> dict[str, str]:
+    found = {"architecture": image.platform.architecture, "os": image.platform.os}
+    if image.platform.variant:
+        found["variant"] = image.platform.variant
+    return found
+
+
+def _write(path: str, text: str) -> None:
+    """Replace the file in one step: who reads it sees the old text or the new."""
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, path)
+    except OSError as error:
+        try:
+            os.unlink(beside)
+        except OSError:
+            pass
+        raise BuildError("cannot-write", f"{path}: {error.strerror}", exit_status=1) from error

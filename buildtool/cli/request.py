@@ -1,0 +1,198 @@
+"""What the user asked to be built, read from flags and environment and checked."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, cast, get_args
+
+from buildtool.cli.names import ImageName
+from buildtool.cli.outputs import Output
+from buildtool.diag import BuildError
+from buildtool.graph.model import Network, Platform
+
+#: 1980-01-01T00:00:00Z, which every archive format can write down.
+DEFAULT_EPOCH = 315532800
+#: The last second of the year 9999: later ones do not fit an RFC 3339 date.
+LAST_EPOCH = 253402300799
+
+_ARCHITECTURES = {
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "i386": "386",
+    "i686": "386",
+    "armv7l": "arm/v7",
+    "armhf": "arm/v7",
+    "armv6l": "arm/v6",
+}
+_KNOWN_ARCHITECTURES = {
+    "amd64", "arm64", "386", "arm", "loong64", "mips64", "mips64le", "ppc64le", "riscv64", "s390x",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileSubject:
+    """A Dockerfile with its context; `file` empty for CONTEXT/Dockerfile and `-` for standard input."""
+
+    context: str
+    file: str = ""
+    target: str = ""
+    build_args: tuple[tuple[str, str], ...] = ()
+    contexts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSubject:
+    """Targets of BUILD.star files, as labels written in the folder `folder`."""
+
+    labels: tuple[str, ...]
+    folder: str
+
+
+Subject: TypeAlias = DockerfileSubject | LabelSubject
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """All that a build depends on, and where its result goes; `epoch` in seconds."""
+
+    subject: Subject
+    platform: Platform
+    epoch: int = DEFAULT_EPOCH
+    network: Network = "default"
+    names: tuple[ImageName, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[Output, ...] = ()
+    compression: str = "gzip"
+    jobs: int = 1
+    no_cache: bool = False
+    locked: bool = False
+    use_lock: bool = True
+
+
+def is_label(text: str) -> bool:
+    """Whether an argument of the command line names a target rather than a folder."""
+    return text.startswith(("//", ":", "@"))
+
+
+def parse_subject(
+    arguments: tuple[str, ...],
+    *,
+    file: str,
+    target: str,
+    build_args: tuple[str, ...],
+    contexts: tuple[str, ...],
+) -> Subject:
+    """A context folder, or labels; never both."""
+    if not arguments:
+        raise BuildError(
+            "bad-usage",
+            "nothing to build: name the folder of the build context, or targets",
+            hint="for example: buildtool build .    or: buildtool build //app:image",
+        )
+    labels = [a for a in arguments if is_label(a)]
+    if labels:
+        return _labels(arguments, labels, file, target, build_args, contexts)
+    if len(arguments) > 1:
+        raise BuildError("bad-usage", f"one build context at a time, not {len(arguments)}")
+    context = arguments[0]
+    if context == "-" or "://" in context or context.startswith("git@"):
+        raise BuildError("not-yet", f"the build context {context!r}: only folders are supported yet")
+    if not os.path.isdir(context):
+        what = "is not a folder" if os.path.exists(context) else "does not exist"
+        raise BuildError("no-context", f"the build context {context!r} {what}")
+    return DockerfileSubject(
+        context,
+        file,
+        target,
+        pairs("--build-arg", build_args, environment=os.environ),
+        pairs("--build-context", contexts),
+    )
+
+
+def _labels(
+    arguments: tuple[str, ...],
+    labels: list[str],
+    file: str,
+    target: str,
+    build_args: tuple[str, ...],
+    contexts: tuple[str, ...],
+) -> LabelSubject:
+    if len(labels) < len(arguments):
+        other = next(a for a in arguments if not is_label(a))
+        raise BuildError("bad-usage", f"{other!r} is no label, and labels and folders do not mix")
+    flags = {"--file": file, "--target": target, "--build-arg": build_args, "--build-context": contexts}
+    for flag, value in flags.items():
+        if value:
+            raise BuildError(
+                "bad-usage", f"{flag} is for Dockerfiles; a target says this in its BUILD.star file"
+            )
+    return LabelSubject(arguments, os.getcwd())
+
+
+def pairs(
+    flag: str, values: Iterable[str], *, environment: Mapping[str, str] | None = None
+) -> tuple[tuple[str, str], ...]:
+    """`KEY=VALUE` each; a bare `KEY` takes its value from the environment where one is given, as docker does.
+
+    The last value of a key counts.
+    """
+    found: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not key or (not equals and environment is None):
+            raise BuildError("bad-usage", f"{flag} {text!r} is not KEY=VALUE")
+        if equals:
+            found[key] = value
+        elif environment is not None and key in environment:
+            found[key] = environment[key]
+    return tuple(found.items())
+
+
+def parse_platform(text: str) -> Platform:
+    """`linux/amd64`, `arm64`, `linux/arm/v7`; empty for this machine's."""
+    if "," in text:
+        raise BuildError("not-yet", "images of several platforms in one build are not supported yet")
+    parts = text.split("/") if text else ["linux", os.uname().machine]
+    if len(parts) == 1:
+        parts = ["linux", parts[0]]
+    system, architecture, *variant = parts
+    architecture, _, implied = _ARCHITECTURES.get(architecture.lower(), architecture.lower()).partition("/")
+    variants = variant or ([implied] if implied else [])
+    if architecture not in _KNOWN_ARCHITECTURES or len(variants) > 1 or "" in variant:
+        raise BuildError(
+            "bad-platform",
+            f"{text!r} is not a platform we know",
+            hint="for example linux/amd64 or linux/arm64",
+        )
+    if system != "linux":
+        raise BuildError("bad-platform", f"{text!r}: only images for linux are built")
+    level = variants[0] if variants else ""
+    if architecture == "arm64" and level == "v8":
+        level = ""
+    if architecture == "arm" and not level:
+        level = "v7"
+    return Platform(system, architecture, level)
+
+
+def parse_epoch(flag: str | None, environment: Mapping[str, str]) -> int:
+    """The flag, else SOURCE_DATE_EPOCH (reproducible-builds.org), else 1980-01-01T00:00:00Z."""
+    text, where = (flag, "--source-date-epoch") if flag else (environment.get("SOURCE_DATE_EPOCH", ""), "")
+    if not text:
+        return DEFAULT_EPOCH
+    where = where or "SOURCE_DATE_EPOCH"
+    digits = text.isascii() and text.isdigit() and len(text) <= 12
+    if not digits or int(text) > LAST_EPOCH:
+        raise BuildError(
+            "bad-epoch",
+            f"{where} is {text!r}, which is not a number of seconds since 1970-01-01T00:00:00Z",
+        )
+    return int(text)
+
+
+def parse_network(text: str) -> Network:
+    """`default` (recorded where a step needs it), `none`, or `host`."""
+    if text not in get_args(Network):
+        raise BuildError("bad-usage", f"--network {text!r}", hint="default, none or host")
+    return cast(Network, text)
