@@ -1,0 +1,214 @@
+"""One process of a step as an OCI runtime configuration (runtime-spec 1.0), as Docker would give it.
+
+Pure: a `Process` and a few facts about the machine go in, the document comes out.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from buildtool.diag import BuildError
+from buildtool.sandbox import seccomp
+
+#: What Docker leaves to root; a process of another user has them in its bounding set only.
+CAPABILITIES = (
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+)
+
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+#: Where the clock library is seen; in the fresh /dev, so that no layer can hold it.
+CLOCK_TARGET = "/dev/.buildtool/clock.so"
+
+
+class NetworkNamespace(Protocol):
+    """A network namespace that a path names."""
+
+    @property
+    def path(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostMount:
+    """What a process sees at `target`: a file or folder of ours, or memory (`tmpfs`, at most `size` bytes)."""
+
+    target: str
+    source: str = ""
+    read_only: bool = True
+    kind: Literal["bind", "tmpfs"] = "bind"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as a step asks for it.
+
+    `argv`, `env` and `cwd` are seen as they stand here; ids are numbers.  `clock` is
+    the instant in whole seconds that it sees, None for the machine's own clock.
+    `architecture` is OCI's name (`amd64`, `arm64`).
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    hostname: str
+    mounts: tuple[HostMount, ...]
+    network: NetworkNamespace | Literal["host"]
+    clock: int | None
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the configuration must know of the place where it is used.
+
+    `open_files` is a soft and a hard limit; `filter` the seccomp program that crun
+    made of the profile before, base64, or empty.
+    """
+
+    user_namespace: bool
+    open_files: tuple[int, int]
+    filter: str = ""
+
+
+def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine: Machine) -> dict[str, Any]:
+    """The config.json of `process` in `rootfs`; `binds` are mounts of the sandbox's own, on top of the others."""
+    document: dict[str, Any] = {
+        "ociVersion": "1.0.2",
+        "root": {"path": rootfs, "readonly": False},
+        "hostname": process.hostname,
+        "process": _process(process, machine),
+        "mounts": [
+            *_system_mounts(machine.user_namespace and process.network == "host"),
+            *(_mount(m) for m in process.mounts),
+            *(_mount(m) for m in binds),
+        ],
+        "linux": {
+            "namespaces": _namespaces(process),
+            "maskedPaths": list(_MASKED),
+            "readonlyPaths": list(_READ_ONLY),
+        },
+    }
+    if machine.filter:
+        document["annotations"] = {"run.oci.seccomp_bpf_data": machine.filter}
+    elif (profile := seccomp.profile(process.architecture)) is not None:
+        document["linux"]["seccomp"] = profile
+    return document
+
+
+def _process(process: Process, machine: Machine) -> dict[str, Any]:
+    env = [f"{name}={value}" for name, value in process.env]
+    if process.clock is not None:
+        env = _preloading(env)
+    for text in (*process.argv, *env, process.cwd):
+        if "\0" in text or not _is_unicode(text):
+            raise BuildError("bad-process", f"a process cannot be given {text[:100]!r}")
+    soft, hard = machine.open_files
+    held = list(CAPABILITIES) if process.uid == 0 else []
+    return {
+        "terminal": False,
+        "user": {
+            "uid": process.uid,
+            "gid": process.gid,
+            "additionalGids": list(process.groups),
+            "umask": 0o022,
+        },
+        "args": list(process.argv),
+        "env": env,
+        "cwd": process.cwd,
+        "capabilities": {
+            "bounding": list(CAPABILITIES),
+            "effective": held,
+            "permitted": held,
+            "inheritable": [],
+            "ambient": [],
+        },
+        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}],
+        "noNewPrivileges": False,
+    }
+
+
+def _preloading(env: list[str]) -> list[str]:
+    """`env` with the clock library before what the image itself asks to be loaded."""
+    name = "LD_PRELOAD="
+    theirs = [e.removeprefix(name) for e in env if e.startswith(name)]
+    others = [e for e in env if not e.startswith(name)]
+    return [*others, name + ":".join([CLOCK_TARGET, *theirs[-1:]])]
+
+
+def _namespaces(process: Process) -> list[dict[str, str]]:
+    found = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
+    if process.network != "host":
+        found.append({"type": "network", "path": process.network.path})
+    return found
+
+
+def _system_mounts(borrow_sys: bool) -> list[dict[str, Any]]:
+    # Whoever does not own the network namespace may not mount a sysfs that shows it.
+    sys: tuple[str, str, list[str]] = ("sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"])
+    if borrow_sys:
+        sys = ("none", "/sys", ["rbind", "nosuid", "noexec", "nodev", "ro"])
+    return [
+        _system("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
+        _system("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _system(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        _system("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        _system("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
+        _system("/sys", *sys),
+    ]
+
+
+def _system(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": target, "type": kind, "source": source, "options": options}
+
+
+def _mount(mount: HostMount) -> dict[str, Any]:
+    if mount.kind == "tmpfs":
+        options = ["nosuid", "nodev", "mode=1777"]
+        if mount.size is not None:
+            options.append(f"size={mount.size}")
+        return _system(mount.target, "tmpfs", "tmpfs", options)
+    options = ["rbind", "rprivate", "ro" if mount.read_only else "rw"]
+    return _system(mount.target, "bind", mount.source, options)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
