@@ -5,6 +5,7 @@ All that is kept here can be made again, so a file that is no database any more 
 moved away to `index.sqlite.broken` and begun anew.
 """
 
+import errno
 import fcntl
 import os
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildtool.diag import BuildError
+from buildtool.store.faults import store_fault
 from buildtool.store.stamps import locked
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ CREATE TABLE IF NOT EXISTS known_files (folder TEXT, path BLOB, identity BLOB NO
 """
 
 # Primary result codes (sqlite.org/rescode.html).
-_READONLY, _CORRUPT, _FULL, _NOTADB, _BUSY, _LOCKED = 8, 11, 13, 26, 5, 6
+_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 10, 11, 13, 14, 26
 
 _Result = TypeVar("_Result")
 
@@ -146,15 +148,16 @@ def _is_broken(path: str) -> bool:
         connection.close()
 
 
+def _no_room(path: str) -> bool:
+    """Whether no blocks or inodes are left; SQLite does not say why it could not open a file."""
+    room = os.statvfs(os.path.dirname(path))
+    return room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0)
+
+
 def _told(exc: "sqlite3.DatabaseError", path: str) -> BuildError:
     code = (getattr(exc, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code == _FULL:
-        return BuildError(
-            "disk-full",
-            "no space is left while writing the store's index",
-            hint="make room, or point BUILDTOOL_STORE at another file system; what is finished is kept",
-            exit_status=1,
-        )
+    if code == _FULL or (code in (_CANTOPEN, _IOERR) and _no_room(path)):
+        return store_fault(OSError(errno.ENOSPC, ""), "writing the store's index")
     if code in (_BUSY, _LOCKED):
         return BuildError(
             "store-busy", f"{path} was in use by other builds for {PATIENCE:.0f} s", exit_status=1

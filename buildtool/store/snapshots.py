@@ -121,7 +121,8 @@ class Snapshots:
             return f"{home}/fs"
         try:
             os.symlink(f"../{hex_of(chain)}/fs", f"{self.folder}/l/{hex_of(chain)[:16]}")
-        except FileExistsError:
+        except OSError:
+            # Taken, or no room for it: `short` falls back to the whole name.
             pass
         return f"{home}/fs"
 
