@@ -100,16 +100,25 @@ class Stage:
         return self._layer(step, "; ".join(_described(a) for a in actions) + " # buildtool")
 
     def workdir(self, path: str, *, origin: Origin | None = None) -> "Stage":
-        """Set the working directory, and make it with the ownership of the user in force; always a layer."""
-        full = posixpath.join(self.config.working_dir or "/", path)
+        """Set the working directory, and make it with the ownership of the user in force.
+
+        It is always a layer, except for the root itself.  The config keeps an
+        absolute path as it is written, as Docker does.
+        """
+        full = (
+            path if path.startswith("/") else clean_path(posixpath.join(self.config.working_dir or "/", path))
+        )
+        moved = replace(self, config=replace(self.config, working_dir=full))
+        made = clean_path(full)
+        if made == "/":
+            return moved._config(f"WORKDIR {full}")
         owner = Owner(*_user_and_group(self.config.user)) if self.config.user else None
         step = FileOp(
             base=self.rootfs,
-            actions=(MakeFolderAction(full, owner),),
+            actions=(MakeFolderAction(made, owner),),
             epoch=self.epoch,
             origin=origin,
         )
-        moved = replace(self, config=replace(self.config, working_dir=full))
         return moved._layer(step, f"WORKDIR {full}")
 
     def _layer(self, step: Step, text: str) -> "Stage":
@@ -158,7 +167,8 @@ class Stage:
         return self._config(f"HEALTHCHECK {json.dumps(check.test)}", healthcheck=check)
 
     def on_build(self, text: str) -> "Stage":
-        return self._config(f"ONBUILD {text}", on_build=(*self.config.on_build, text))
+        """Keep a trigger for the images built on this one; Docker notes it in no history."""
+        return replace(self, config=replace(self.config, on_build=(*self.config.on_build, text)))
 
     def maintainer(self, name: str) -> "Stage":
         return replace(self._config(f"MAINTAINER {name}"), author=name)
@@ -189,8 +199,11 @@ class Stage:
 
     @classmethod
     def of(cls, image: Image, epoch: int) -> "Stage":
-        """A stage that begins with an image of this graph, as FROM of it does."""
-        config = replace(image.config, on_build=())
+        """A stage that begins with an image, as FROM of it does: PATH is set, triggers are not inherited."""
+        env = image.config.env
+        if all(name != "PATH" for name, _ in env):
+            env = (*env, ("PATH", DEFAULT_PATH))
+        config = replace(image.config, env=env, on_build=())
         return cls(
             platform=image.platform,
             epoch=epoch,
@@ -199,6 +212,17 @@ class Stage:
             history=image.history,
             author=image.author,
         )
+
+    @classmethod
+    def scratch(cls, platform: Platform, epoch: int) -> "Stage":
+        """A stage that begins with nothing, as `FROM scratch`: no files, PATH, and `/` to work in."""
+        config = ImageConfig(env=(("PATH", DEFAULT_PATH),), working_dir="/")
+        return cls(platform=platform, epoch=epoch, config=config)
+
+
+def clean_path(path: str) -> str:
+    """An absolute path without `.`, `..`, doubled slashes and a slash at its end."""
+    return "/" + posixpath.normpath("/" + path).strip("/")
 
 
 def shell_argv(config: ImageConfig, command: str) -> tuple[str, ...]:

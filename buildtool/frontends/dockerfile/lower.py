@@ -1,0 +1,224 @@
+"""Lowering: the tree of a Dockerfile to the graph of the image that is asked for.
+
+Only the stages that the target needs are lowered, each through the operations of
+`graph.stage`; a stage that nothing needs is not looked at beyond its syntax.
+"""
+
+from dataclasses import replace
+
+from buildtool.diag import BuildError, BuildErrors, Note, Warned
+from buildtool.frontends.dockerfile import instructions, tree
+from buildtool.frontends.dockerfile.args import global_args, unused
+from buildtool.frontends.dockerfile.body import Body, Shared
+from buildtool.frontends.dockerfile.copying import copy
+from buildtool.frontends.dockerfile.grammar import ParseCache
+from buildtool.frontends.dockerfile.parse import parse, warnings
+from buildtool.frontends.dockerfile.reference import familiar
+from buildtool.frontends.dockerfile.request import (
+    Bases,
+    FolderContext,
+    ImageContext,
+    Lowered,
+    NamedContext,
+    Request,
+)
+from buildtool.frontends.dockerfile.running import run
+from buildtool.frontends.dockerfile.stages import Plan, Planned
+from buildtool.graph.model import CopyAction, Image, LiteralSource, Origin, Platform, Step
+from buildtool.graph.stage import Stage
+
+SCRATCH = "scratch"
+
+
+def lower(file: tree.File, request: Request, bases: Bases, cache: ParseCache | None = None) -> Lowered:
+    """The image that the request asks for.
+
+    Raises a located BuildError; BuildErrors where several stages have one.  `cache`
+    serves the ONBUILD triggers of base images, which are parsed too.
+    """
+    lowering = _Lowering(file, request, bases, cache)
+    image = lowering.target()
+    warned = (*warnings(file, request.filename), *_unread(file, request), *unused(file, request))
+    return Lowered(image, warned)
+
+
+def _unread(file: tree.File, request: Request) -> list[Warned]:
+    """What stands in the file and has no effect here yet."""
+    text = "the build checks that this directive sets are not made yet"
+    checks = [d for d in file.directives if d.name == "check"]
+    return [Warned("checks-not-made", text, file.span(request.filename, d.at)) for d in checks]
+
+
+class _Lowering:
+    def __init__(self, file: tree.File, request: Request, bases: Bases, cache: ParseCache | None) -> None:
+        self.file = file
+        self.request = request
+        self.bases = bases
+        self.cache = cache
+        self.shared = Shared(file, request)
+        self.globals = global_args(file, request, self.shared.expander)
+        self.plan = Plan(file, request, self.globals, self.shared.expander)
+        self.contexts = {_context_name(name): context for name, context in request.contexts.items()}
+        self.done: dict[int, Body] = {}
+
+    def target(self) -> Image:
+        target = self.plan.target()
+        self._reach(target)
+        return self.done[target].stage.image(origin=self._origin(self.plan.stages[target]))
+
+    def _reach(self, target: int) -> None:
+        """Lower a stage and all that it needs; errors of stages that do not need each other add up."""
+        errors: list[BuildError] = []
+        failed: set[int] = set()
+        for index in self.plan.needed(target):
+            if index in self.done:
+                continue
+            if failed & set(self.plan.needed(index)):
+                failed.add(index)
+                continue
+            try:
+                self.done[index] = self._stage(self.plan.stages[index])
+            except BuildError as error:
+                failed.add(index)
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else BuildErrors(errors)
+
+    def _origin(self, planned: Planned) -> Origin:
+        start = planned.node.start
+        return Origin(" ".join(start.text.split()), self.shared.span(start.at), planned.title)
+
+    # ------------------------------------------------------------ stages
+
+    def _stage(self, planned: Planned) -> Body:
+        override = self.contexts.get(planned.name) if planned.name else None
+        if override is not None:
+            return Body(self.shared, planned.title, self._context_stage(override, planned))
+        body, triggers = self._begin(planned)
+        self._triggers(body, planned, triggers)
+        body.trigger_of = None
+        for node in planned.node.body:
+            self._instruction(body, planned, node)
+        return body
+
+    def _begin(self, planned: Planned) -> tuple[Body, tuple[str, ...]]:
+        """The stage as FROM makes it, and the triggers that fire."""
+        if planned.parent is not None:
+            parent = self.done[planned.parent]
+            triggers = parent.stage.config.on_build
+            stage = Stage.of(parent.stage.image(), self.request.epoch)
+            return Body(self.shared, planned.title, self._configured(stage), dict(parent.args)), triggers
+        if planned.base == SCRATCH:
+            return Body(self.shared, planned.title, self._scratch()), ()
+        at = self.shared.span(planned.node.start.base.at)
+        try:
+            context = self.contexts.get(familiar(planned.base))
+            if isinstance(context, FolderContext):
+                return Body(self.shared, planned.title, self._context_stage(context, planned)), ()
+            image = self._image(planned.base, planned.platform, planned.node.start)
+        except BuildError as error:
+            raise error.at(at) from None
+        stage = self._configured(Stage.of(image, self.request.epoch))
+        return Body(self.shared, planned.title, stage), image.config.on_build
+
+    def _scratch(self) -> Stage:
+        return self._configured(Stage.scratch(self.request.platform, self.request.epoch))
+
+    def _configured(self, stage: Stage) -> Stage:
+        return replace(stage, finishers=self.request.finishers, frozen=self.request.frozen)
+
+    def _context_stage(self, context: NamedContext, planned: Planned) -> Stage:
+        """A stage that is a named context: an image, or a folder's files in one layer."""
+        if isinstance(context, ImageContext):
+            return self._configured(Stage.of(context.image, self.request.epoch))
+        origin = self._origin(planned)
+        source = self.shared.local(context.folder, ("",), context.ignore, origin)
+        return self._scratch().files(CopyAction(source, ("",), "/"), origin=origin)
+
+    def _image(self, name: str, platform: Platform | None, node: tree.Instruction) -> Image:
+        """An image by its name: a named context's, or what the bases know."""
+        context = self.contexts.get(familiar(name))
+        if isinstance(context, ImageContext):
+            return context.image
+        return self.bases.resolve(name, platform or self.request.platform, self.shared.span(node.at))
+
+    # ------------------------------------------------------------ instructions
+
+    def _triggers(self, body: Body, planned: Planned, triggers: tuple[str, ...]) -> None:
+        """Lower the ONBUILD triggers of the base, as if they stood behind FROM."""
+        start = planned.node.start
+        for trigger in triggers:
+            body.trigger_of = start.at
+            try:
+                wrapped = parse(
+                    f"FROM {SCRATCH}\n{trigger}".encode("utf-8", "replace"), "ONBUILD", self.cache
+                )
+            except BuildError as error:
+                note = Note(f"in the ONBUILD trigger {trigger}")
+                span = self.shared.span(start.at)
+                raise BuildError(
+                    error.code, error.message, span=span, hint=error.hint, notes=[note]
+                ) from None
+            for node in wrapped.stages[0].body:
+                self._instruction(body, planned, node)
+
+    def _instruction(self, body: Body, planned: Planned, node: tree.Node) -> None:
+        try:
+            if isinstance(node, tree.Copy | tree.Add):
+                copy(body, node, self._source(node, planned))
+            elif isinstance(node, tree.Run):
+                run(body, node)
+            elif isinstance(node, tree.Arg):
+                instructions.arg(body, node, self.globals)
+            else:
+                instructions.config(body, node)
+        except BuildError as error:
+            raise error.at(body.span(node.at)) from None
+
+    def _source(self, node: tree.Copy | tree.Add, planned: Planned) -> Step | FolderContext:
+        """What COPY --from names: a stage before this one, a named context, or an image; else the context."""
+        flag = node.flag("from")
+        if flag is None or not flag.value:
+            return FolderContext(self.request.folder, self.request.ignore)
+        name = flag.value
+        if "$" in name:
+            raise BuildError(
+                "from-not-expanded",
+                "--from does not expand variables",
+                span=self.shared.span(flag.at),
+                hint="name a stage with FROM, which sees the ARGs before the first FROM, and copy from that",
+            )
+        index = self.plan.find(name)
+        if index is not None:
+            return _files_of(self._earlier(index, planned, name).stage.rootfs)
+        if name == SCRATCH:
+            return LiteralSource(())
+        context = self.contexts.get(_context_name(name))
+        if isinstance(context, FolderContext):
+            return context
+        return _files_of(self._image(name, None, node).rootfs)
+
+    def _earlier(self, index: int, planned: Planned, name: str) -> Body:
+        if index >= planned.index:
+            raise BuildError(
+                "later-stage",
+                f'"{name}" is built after {planned.title}, so nothing can be copied from it',
+                hint="move its FROM before this stage",
+            )
+        if index not in self.done:
+            # A trigger of a base image is the first to name it.
+            self._reach(index)
+        return self.done[index]
+
+
+def _files_of(rootfs: Step | None) -> Step:
+    """The files of a stage or image, which may have none."""
+    return LiteralSource(()) if rootfs is None else rootfs
+
+
+def _context_name(name: str) -> str:
+    """A context's name as FROM's names are compared; one that is no image's name stays as it is."""
+    try:
+        return familiar(name.lower() if "/" not in name else name)
+    except BuildError:
+        return name

@@ -1,0 +1,64 @@
+"""What a Dockerfile is built with, and what comes out: the frontend's inputs and outputs as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from buildtool.diag import Span, Warned
+from buildtool.graph.model import Image, Network, Platform
+from buildtool.graph.stage import FINISHERS
+
+
+@dataclass(frozen=True, slots=True)
+class FolderContext:
+    """A named context that is a folder, with the patterns of its own `.dockerignore`."""
+
+    folder: str
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContext:
+    """A named context that is an image."""
+
+    image: Image
+
+
+NamedContext: TypeAlias = FolderContext | ImageContext
+
+
+class Bases(Protocol):
+    """Knows the images that a Dockerfile names."""
+
+    def resolve(self, name: str, platform: Platform, span: Span | None) -> Image:
+        """The image of that name as FROM has it (variables expanded) for the platform; BuildError if none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A build of a Dockerfile: `folder` is the context, `ignore` the patterns of its ignore file.
+
+    `target` names a stage, empty for the last one.  `epoch` is in seconds.
+    """
+
+    folder: str
+    epoch: int
+    target: str = ""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = Platform("linux", "amd64")
+    build_platform: Platform = Platform("linux", "amd64")
+    ignore: tuple[str, ...] = ()
+    contexts: Mapping[str, NamedContext] = field(default_factory=dict)
+    network: Network = "default"
+    finishers: tuple[str, ...] = FINISHERS
+    frozen: bool = True
+    filename: str = "Dockerfile"
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The image that a Dockerfile describes, as a graph, and what is worth a warning."""
+
+    image: Image
+    warnings: tuple[Warned, ...] = ()

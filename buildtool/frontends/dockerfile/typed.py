@@ -1,0 +1,332 @@
+"""Lark's tree to the typed tree: what the arguments of each instruction have to be.
+
+Every instruction is checked by itself, so that one run finds all the mistakes of
+a file.  Nothing is expanded here: a check of what a variable may bring is the
+lowering's.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypedDict
+
+from buildtool.diag import BuildError, BuildErrors, suggestion
+from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.flags import check_flags, read_flag
+from buildtool.frontends.dockerfile.heredoc import heredoc_word
+from buildtool.frontends.dockerfile.source import Logical, Source
+from buildtool.frontends.dockerfile.tree import Command, Flag, Pair, Place, Word
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+MAX_STAGES = 1_000
+MAX_ERRORS = 20
+
+INSTRUCTIONS = (
+    *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL"),
+    *("MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+)
+
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
+
+
+def typed(parsed: "Tree[Token]", source: Source) -> tree.File:
+    """The typed tree; BuildError, or BuildErrors for several, where instructions are not right."""
+    errors: list[BuildError] = []
+    nodes: list[tree.Node] = []
+    for found, logical in zip(parsed.children, source.logical, strict=True):
+        line = _Line(found, logical, source)  # type: ignore[arg-type]
+        try:
+            nodes.append(line.node())
+        except BuildError as error:
+            errors.append(error.at(source.span(line.whole)))
+    if not errors:
+        try:
+            return _file(nodes, source)
+        except BuildError as error:
+            errors.append(error)
+    raise errors[0] if len(errors) == 1 else BuildErrors(errors[:MAX_ERRORS])
+
+
+def _file(nodes: list[tree.Node], source: Source) -> tree.File:
+    """The instructions put into stages."""
+    preamble: list[tree.Arg] = []
+    stages: list[tuple[tree.From, list[tree.Node]]] = []
+    for node in nodes:
+        if isinstance(node, tree.From):
+            stages.append((node, []))
+        elif stages:
+            stages[-1][1].append(node)
+        elif isinstance(node, tree.Arg):
+            preamble.append(node)
+        else:
+            raise BuildError(
+                "no-stage",
+                f"{node.name} stands before the first FROM",
+                span=source.span(node.at),
+                hint="only ARG can stand before FROM",
+            )
+    if not stages:
+        raise BuildError("no-stage", "there is no FROM", span=source.span(nodes[-1].at))
+    if len(stages) > MAX_STAGES:
+        place = stages[MAX_STAGES][0].at
+        raise BuildError("too-many-stages", f"at most {MAX_STAGES} stages", span=source.span(place))
+    return tree.File(
+        escape=source.escape,
+        lines=tuple(line.encode("utf-8", "replace").decode() for line in source.lines),
+        directives=tuple(source.directives),
+        empty_continuations=tuple(source.empty_continuations),
+        preamble=tuple(preamble),
+        stages=tuple(tree.Stage(start, tuple(body)) for start, body in stages),
+    )
+
+
+class _Common(TypedDict):
+    """The fields that every instruction has."""
+
+    at: Place
+    text: str
+    flags: tuple[Flag, ...]
+
+
+class _Line:
+    """One instruction: its tokens, and where they stand."""
+
+    def __init__(self, found: "Tree[Token]", logical: Logical, source: Source) -> None:
+        self.kind = str(found.data)
+        self.tokens: list[Token] = found.children  # type: ignore[assignment]
+        self.logical = logical
+        self.source = source
+        self.name = self.kind.upper()
+        self.flags: tuple[Flag, ...] = ()
+        self.arguments: list[Token] = []
+
+    @property
+    def whole(self) -> Place:
+        return self.logical.place(0, len(self.logical.text))
+
+    def node(self) -> tree.Node:
+        if self.kind == "unknown":
+            raise self._unknown()
+        flags = [read_flag(str(t), self._place(t)) for t in self.tokens if t.type == "FLAG"]
+        self.arguments = [t for t in self.tokens if t.type != "FLAG"]
+        self.flags = tuple(flags)
+        check_flags(self.name, self.flags, self.source.span)
+        make: Callable[[], tree.Node] = getattr(self, f"_{self.kind}")
+        return make()
+
+    def _unknown(self) -> BuildError:
+        word = str(self.tokens[0])
+        return BuildError(
+            "unknown-instruction",
+            f'unknown instruction "{word}"',
+            span=self.source.span(self._place(self.tokens[0])),
+            hint=suggestion(word.upper(), INSTRUCTIONS) or f"instructions are {', '.join(INSTRUCTIONS)}",
+        )
+
+    # ------------------------------------------------------------ pieces
+
+    def _place(self, token: "Token") -> Place:
+        start = (token.column or 1) - 1
+        return self.logical.place(start, start + len(token))
+
+    def _word(self, token: "Token") -> Word:
+        return Word(str(token), self._place(token))
+
+    def _fail(self, code: str, message: str, at: Place | None = None, hint: str = "") -> BuildError:
+        return BuildError(code, message, span=self.source.span(at or self.whole), hint=hint)
+
+    def _words(self) -> list[Word]:
+        """The arguments as words; those of a JSON array all stand where the array stands."""
+        if self.arguments and self.arguments[0].type == "JSON":
+            token = self.arguments[0]
+            return [Word(text, self._place(token)) for text in _json(str(token))]
+        if self.arguments:
+            self._not_json(self.logical.text[(self.arguments[0].column or 1) - 1 :], self.arguments[0])
+        return [self._word(t) for t in self.arguments]
+
+    def _not_json(self, text: str, token: "Token") -> None:
+        """Refuse an array of other things than strings, which is no shell form either."""
+        if not text.startswith("["):
+            return
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(value, list):
+            raise self._fail(
+                "json-not-strings", "a JSON form is an array of strings only", self._place(token)
+            )
+
+    def _command(self, arguments: "list[Token]") -> Command:
+        if not arguments:
+            return Command("shell", ())
+        if arguments[0].type == "JSON":
+            return Command("exec", tuple(_json(str(arguments[0]))))
+        self._not_json(str(arguments[0]), arguments[0])
+        return Command("shell", (str(arguments[0]),))
+
+    def _one(self) -> Word:
+        """The rest of the line, which is one argument."""
+        if not self.arguments:
+            raise self._fail("missing-argument", f"{self.name} needs an argument")
+        return self._word(self.arguments[0])
+
+    def _pairs(self, *, default: bool) -> tuple[Pair, ...]:
+        """`NAME=value` words; with `default` the value can be missing."""
+        if not self.arguments:
+            raise self._fail("missing-argument", f"{self.name} needs at least one argument")
+        return tuple(self._pair(t, default) for t in self.arguments)
+
+    def _pair(self, token: "Token", default: bool) -> Pair:
+        text, place = self._without_last_escape(str(token)), self._place(token)
+        name, equals, value = text.partition("=")
+        if not equals and not default:
+            raise self._fail("missing-equals", f'"{text}" has no "="', place, f"write {self.name} NAME=value")
+        if not name:
+            raise self._fail("blank-name", f"{self.name} with an empty name", place)
+        return Pair(name, value if equals else None, place)
+
+    def _without_last_escape(self, text: str) -> str:
+        """An escape as the very last character of a line escapes nothing and is dropped."""
+        escape = self.source.escape
+        ending = len(text) - len(text.rstrip(escape))
+        return text[:-1] if ending % 2 and self.logical.text.endswith(text) else text
+
+    def _old_or_pairs(self) -> tuple[Pair, ...]:
+        """ENV and LABEL: the form with `=`, or the old one, which the first word tells."""
+        if not self.arguments or "=" in self.arguments[0]:
+            return self._pairs(default=False)
+        start = (self.arguments[0].column or 1) - 1
+        text = self.logical.text[start:]
+        parts = re.split(r"[\t\v\f\r ]+", text, maxsplit=1)
+        if len(parts) < 2:
+            place = self._place(self.arguments[0])
+            hint = f"write {self.name} {text}=value"
+            raise self._fail("missing-value", f"{self.name} needs a name and a value", place, hint)
+        return (Pair(parts[0], parts[1], self.logical.place(start, start + len(text)), old=True),)
+
+    def _sources(self) -> tuple[tuple[Word, ...], Word]:
+        words = self._words()
+        if len(words) < 2:
+            raise self._fail("missing-argument", f"{self.name} needs at least one source and a destination")
+        if self.logical.heredocs and heredoc_word(words[-1].text):
+            raise self._fail("heredoc-destination", "a heredoc cannot be the destination", words[-1].at)
+        return tuple(words[:-1]), words[-1]
+
+    # ------------------------------------------------------------ instructions
+
+    def _from(self) -> tree.From:
+        words = [self._word(t) for t in self.arguments]
+        alias = None
+        if len(words) == 3 and words[1].text.lower() == "as":
+            alias = words[2]
+            if not _STAGE_NAME.fullmatch(alias.text.lower()):
+                hint = "a stage's name begins with a letter and has letters, digits, - _ . only"
+                raise self._fail("bad-stage-name", f'"{alias.text}" cannot name a stage', alias.at, hint)
+        elif len(words) != 1:
+            at = words[1].at if len(words) > 1 else None
+            raise self._fail("bad-from", "FROM takes one argument, or three", at, "write FROM image AS name")
+        return tree.From(base=words[0], alias=alias, **self._common())
+
+    def _common(self) -> _Common:
+        return {"at": self.whole, "text": self.logical.text, "flags": self.flags}
+
+    def _arg(self) -> tree.Arg:
+        return tree.Arg(pairs=self._pairs(default=True), **self._common())
+
+    def _env(self) -> tree.Env:
+        return tree.Env(pairs=self._old_or_pairs(), **self._common())
+
+    def _label(self) -> tree.Label:
+        return tree.Label(pairs=self._old_or_pairs(), **self._common())
+
+    def _add(self) -> tree.Add:
+        sources, dest = self._sources()
+        heredocs = tuple(self.logical.heredocs)
+        return tree.Add(sources=sources, dest=dest, heredocs=heredocs, **self._common())
+
+    def _copy(self) -> tree.Copy:
+        sources, dest = self._sources()
+        heredocs = tuple(self.logical.heredocs)
+        return tree.Copy(sources=sources, dest=dest, heredocs=heredocs, **self._common())
+
+    def _run(self) -> tree.Run:
+        heredocs = tuple(self.logical.heredocs)
+        return tree.Run(command=self._command(self.arguments), heredocs=heredocs, **self._common())
+
+    def _cmd(self) -> tree.Cmd:
+        return tree.Cmd(command=self._command(self.arguments), **self._common())
+
+    def _entrypoint(self) -> tree.Entrypoint:
+        return tree.Entrypoint(command=self._command(self.arguments), **self._common())
+
+    def _shell(self) -> tree.Shell:
+        command = self._command(self.arguments)
+        if command.form != "exec" and command.words:
+            hint = 'write SHELL ["/bin/sh", "-c"]'
+            raise self._fail("shell-not-json", "SHELL takes the JSON form only", hint=hint)
+        if not command.words:
+            raise self._fail("missing-argument", "SHELL needs at least one argument")
+        return tree.Shell(command=command, **self._common())
+
+    def _healthcheck(self) -> tree.Healthcheck:
+        if not self.arguments:
+            raise self._fail("missing-argument", "HEALTHCHECK needs CMD and a command, or NONE")
+        kind = self._word(self.arguments[0])
+        command = self._command(self.arguments[1:])
+        if kind.text.upper() == "NONE":
+            if command.words or self.flags:
+                raise self._fail("bad-healthcheck", "HEALTHCHECK NONE takes nothing else")
+            return tree.Healthcheck(command=None, **self._common())
+        if kind.text.upper() != "CMD":
+            message = f'"{kind.text}" is no kind of HEALTHCHECK'
+            raise self._fail("bad-healthcheck", message, kind.at, "write HEALTHCHECK CMD command")
+        if not command.words:
+            raise self._fail("missing-argument", "HEALTHCHECK CMD needs a command", kind.at)
+        return tree.Healthcheck(command=command, **self._common())
+
+    def _expose(self) -> tree.Expose:
+        if not self.arguments:
+            raise self._fail("missing-argument", "EXPOSE needs at least one port")
+        return tree.Expose(ports=tuple(self._word(t) for t in self.arguments), **self._common())
+
+    def _volume(self) -> tree.Volume:
+        words = self._words()
+        if not words:
+            raise self._fail("missing-argument", "VOLUME needs at least one path")
+        for word in words:
+            if not word.text:
+                raise self._fail("blank-name", "VOLUME with an empty path", word.at)
+        return tree.Volume(paths=tuple(words), **self._common())
+
+    def _workdir(self) -> tree.Workdir:
+        return tree.Workdir(path=self._one(), **self._common())
+
+    def _user(self) -> tree.User:
+        return tree.User(user=self._one(), **self._common())
+
+    def _stopsignal(self) -> tree.Stopsignal:
+        return tree.Stopsignal(signal=self._one(), **self._common())
+
+    def _maintainer(self) -> tree.Maintainer:
+        return tree.Maintainer(who=self._one(), **self._common())
+
+    def _onbuild(self) -> tree.Onbuild:
+        if not self.arguments:
+            raise self._fail("missing-argument", "ONBUILD needs an instruction")
+        token = self.arguments[0]
+        word = re.split(r"\s", str(token), maxsplit=1)[0]
+        if word.upper() in ("ONBUILD", "FROM", "MAINTAINER"):
+            start = (token.column or 1) - 1
+            place = self.logical.place(start, start + len(word))
+            raise self._fail("bad-trigger", f"{word.upper()} cannot be an ONBUILD trigger", place)
+        trigger = "".join([str(token), *(f"\n{h.body}{h.name}" for h in self.logical.heredocs)])
+        return tree.Onbuild(trigger=trigger, **self._common())
+
+
+def _json(text: str) -> Iterator[str]:
+    """The strings of an array; a lone surrogate, which no UTF-8 can hold, becomes U+FFFD as in Go."""
+    for item in json.loads(text):
+        yield "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in item)

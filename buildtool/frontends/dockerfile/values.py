@@ -1,0 +1,123 @@
+"""Small values of Dockerfile instructions: durations, ports, signals, modes, platforms."""
+
+import re
+
+from buildtool.diag import BuildError
+from buildtool.graph.model import Platform
+
+_MICRO = dict.fromkeys(("us", "µs", "μs"), 10**3)
+_UNITS = {"ns": 1, **_MICRO, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+
+#: Docker refuses shorter times than a millisecond.
+SHORTEST = 10**6
+
+_NAMED_SIGNALS = """
+    ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS
+    TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX
+"""
+_SIGNALS = frozenset(_NAMED_SIGNALS.split()) | {
+    *(f"RTMIN+{n}" for n in range(1, 16)),
+    *(f"RTMAX-{n}" for n in range(1, 15)),
+}
+
+_SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+
+
+def duration(text: str) -> int:
+    """A duration such as `1m30s`, in nanoseconds; 0, or at least a millisecond."""
+    if text == "0":
+        return 0
+    total = 0.0
+    at = 0
+    for match in _DURATION.finditer(text):
+        if match.start() != at:
+            break
+        total += float(match[1]) * _UNITS[match[2]]
+        at = match.end()
+    if not at or at != len(text):
+        raise BuildError(
+            "bad-duration", f'"{text}" is not a duration', hint="write a number and a unit, as 30s or 1m30s"
+        )
+    if 0 < total < SHORTEST:
+        raise BuildError("bad-duration", f'"{text}" is shorter than a millisecond')
+    if total >= 1 << 63:
+        raise BuildError("bad-duration", f'"{text}" is too long')
+    return int(total)
+
+
+def retries(text: str) -> int:
+    """The number of HEALTHCHECK's `--retries`."""
+    if not re.fullmatch(r"\+?[0-9]{1,9}", text):
+        raise BuildError("bad-flag-value", f'--retries is a number from 0 on, not "{text}"')
+    return int(text)
+
+
+def ports(text: str) -> list[str]:
+    """The ports that a word of EXPOSE names, as `80/tcp`: `80`, `7000-7003/udp`, `[[ip:]host:]80`."""
+    *outer, inner = text.rsplit(":", 2)
+    port, slash, protocol = inner.partition("/")
+    protocol = protocol.lower() if slash and protocol else "tcp"
+    if protocol not in ("tcp", "udp", "sctp"):
+        raise BuildError("bad-port", f'"{protocol}" is not a protocol', hint="write tcp, udp or sctp")
+    first, last = _range(port, text)
+    if outer and outer[-1]:
+        host_first, host_last = _range(outer[-1], text)
+        if first != last and host_last - host_first != last - first:
+            raise BuildError("bad-port", f'the ranges of "{text}" have different lengths')
+    return [f"{n}/{protocol}" for n in range(first, last + 1)]
+
+
+def _range(text: str, whole: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if not 0 <= first <= last <= 65535:
+        raise BuildError("bad-port", f'"{whole}" is not a port', hint="write 80, 80/udp or 8000-8010")
+    return first, last
+
+
+def check_signal(text: str) -> None:
+    """Refuse what is neither the number nor the name of a signal."""
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        known = 0 < int(text) <= 64
+    else:
+        known = text.upper().removeprefix("SIG") in _SIGNALS
+    if not known:
+        raise BuildError("bad-signal", f'"{text}" is not a signal', hint="write SIGTERM, TERM or 15")
+
+
+def check_mode(text: str) -> None:
+    """Refuse what `--chmod` cannot be: octal up to 07777, or symbolic as chmod takes it."""
+    octal = re.fullmatch(r"[0-7]{1,8}", text)
+    if not (int(text, 8) <= 0o7777 if octal else _SYMBOLIC.fullmatch(text)):
+        hint = "write an octal number up to 07777, or as u=rwX,go=rX"
+        raise BuildError("bad-mode", f'"{text}" is not a file mode', hint=hint)
+
+
+def platform(text: str, default: Platform) -> Platform:
+    """`os/architecture[/variant]`, or `os` or an architecture alone; usual other names are made OCI's."""
+    parts = text.lower().split("/")
+    if not all(re.fullmatch(r"[a-z0-9_.-]+", p) for p in parts) or len(parts) > 3:
+        raise BuildError(
+            "bad-platform", f'"{text}" is not a platform', hint="write linux/amd64 or linux/arm/v7"
+        )
+    if len(parts) == 1:
+        if parts[0] in ("linux", "windows", "darwin", "freebsd"):
+            return Platform(parts[0], default.architecture, default.variant)
+        parts.insert(0, default.os)
+    architecture, variant = _ARCHITECTURES.get(parts[1], (parts[1], ""))
+    variant = parts[2] if len(parts) == 3 else variant
+    if (architecture, variant) in (("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")):
+        variant = ""
+    if architecture == "arm":
+        variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
+    return Platform(parts[0], architecture, variant)
