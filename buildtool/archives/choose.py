@@ -35,6 +35,7 @@ _ROOT_MARKS = {
 _WITH_APT = ("minbase", "important")
 _PREFERRED = ("usr-is-merged",)
 _MOST_RESTARTS = 200
+_VERBS = {"conflicts": "conflicts with", "breaks": "breaks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ class _Attempt:
         self._universe = universe
         self._excluded = excluded
         self._because: dict[str, _Need] = {}
+        #: By name: the chosen packages that have or provide it, and those that want it away.
+        self._standing: dict[str, list[Candidate]] = {}
+        self._hostile: dict[str, list[tuple[Candidate, str, Relation]]] = {}
 
     def run(self, roots: list[_Need]) -> None:
         """Choose until every need is fulfilled."""
@@ -109,18 +113,7 @@ class _Attempt:
                 plain.extend(_Need(clause, taken.name) for clause in taken.relations(field))
 
     def _fulfilled(self, clause: Clause) -> bool:
-        return any(self.fulfilling(relation) for relation in clause)
-
-    def fulfilling(self, relation: Relation) -> Candidate | None:
-        """A chosen package that makes the relation hold."""
-        own = self.chosen.get(relation.name)
-        if own is not None and own.fulfils(relation):
-            return own
-        for provider in self._universe.providers(relation.name):
-            chosen = self.chosen.get(provider.name)
-            if chosen is not None and chosen.fulfils(relation):
-                return chosen
-        return None
+        return any(c.fulfils(r) for r in clause for c in self._standing.get(r.name, ()))
 
     def _options(self, clause: Clause) -> list[Candidate]:
         """Every package that would make the clause hold, best first."""
@@ -137,8 +130,8 @@ class _Attempt:
         for candidate in options:
             obstacle = self._obstacle(candidate)
             if obstacle is None:
-                self.chosen[candidate.name] = candidate
                 self._because[candidate.name] = need
+                self._choose(candidate)
                 return candidate
             obstacles.append(obstacle)
         for relation in need.clause:
@@ -146,25 +139,36 @@ class _Attempt:
         raise self._unresolvable(need, obstacles)
 
     def _reconsider(self, relation: Relation) -> None:
-        """Rule out the chosen version of a name, if another version would do."""
+        """Rule out the chosen version of a name, if another would do for this relation and the first one."""
         stuck = self.chosen.get(relation.name)
-        if stuck is not None and any(
-            relation.accepts(c.version) and (c.name, c.version) not in self._excluded
-            for c in self._universe.named(relation.name)
-        ):
-            raise _RuleOut(stuck.name, stuck.version)
+        if stuck is None:
+            return
+        first = self._because[stuck.name].clause
+        for candidate in self._universe.named(relation.name):
+            excluded = (candidate.name, candidate.version) in self._excluded
+            if not excluded and candidate.fulfils(relation) and any(candidate.fulfils(r) for r in first):
+                raise _RuleOut(stuck.name, stuck.version)
+
+    def _choose(self, candidate: Candidate) -> None:
+        self.chosen[candidate.name] = candidate
+        for name in _names(candidate):
+            self._standing.setdefault(name, []).append(candidate)
+        for field, relation in _enemies(candidate):
+            self._hostile.setdefault(relation.name, []).append((candidate, field, relation))
 
     def _obstacle(self, candidate: Candidate) -> str | None:
         """Why the candidate cannot be installed beside what is chosen."""
         other = self.chosen.get(candidate.name)
         if other is not None:
             return f"{candidate} cannot be installed beside {other}{self._reason(other.name)}"
-        for chosen in self.chosen.values():
-            for one, two in ((candidate, chosen), (chosen, candidate)):
-                for field in ("conflicts", "breaks"):
-                    for clause in one.relations(field):
-                        if any(two.fulfils(relation) for relation in clause):
-                            return f"{one} {field} {spelled(clause)}, and {two} is in the way"
+        for field, relation in _enemies(candidate):
+            for chosen in self._standing.get(relation.name, ()):
+                if chosen.fulfils(relation):
+                    return f"{candidate} {_VERBS[field]} {relation}, and {chosen} is in the way"
+        for name in _names(candidate):
+            for chosen, field, relation in self._hostile.get(name, ()):
+                if candidate.fulfils(relation):
+                    return f"{chosen} {_VERBS[field]} {relation}, and {candidate} is in the way"
         return None
 
     def _reason(self, name: str) -> str:
@@ -203,6 +207,18 @@ class _Attempt:
             else:
                 yield f"{cause.by} needs {spelled(cause.clause)}"
             name = cause.by
+
+
+def _names(candidate: Candidate) -> list[str]:
+    return list(dict.fromkeys((candidate.name, *(p.name for p in candidate.provides))))
+
+
+def _enemies(candidate: Candidate) -> Iterator[tuple[str, Relation]]:
+    """What may not be installed beside a package, and by which of its fields."""
+    for field in _VERBS:
+        for clause in candidate.relations(field):
+            for relation in clause:
+                yield field, relation
 
 
 def _ordered(chosen: dict[str, Candidate]) -> Iterator[DebianPackage]:

@@ -12,17 +12,12 @@ from buildtool.archives.release import IndexFile, Release, check_release, parse_
 from buildtool.archives.signature import signed_text
 from buildtool.diag import BuildError, suggestion
 from buildtool.digest import hex_of, sha256
-from buildtool.lock.debian import DebianRequest
+from buildtool.lock.debian import DebianRequest, archive_of
 from buildtool.lock.model import DebianPins, ReleasePin, pins_of
 
 _LARGEST_RELEASE = 8 << 20
 _LARGEST_INDEX = 1 << 30
 _COMPRESSIONS = (".xz", ".gz")
-
-
-def archive_of(suite: str) -> str:
-    """The archive that serves a suite: security updates have one of their own."""
-    return "debian-security" if suite.endswith(("-security", "/updates")) else "debian"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def satisfies(version: str, operator: str, wanted: str) -> bool:
 
 def _part_key(part: str) -> tuple[object, ...]:
     key: list[object] = []
-    for letters, digits in _PARTS.findall(part):
+    for letters, digits in _PARTS.findall(part or "0"):
         if letters or digits:
             key.append((*(_weight(c) for c in letters), _END))
             key.append(int(digits or "0"))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from buildtool.archives import deb822
 from buildtool.diag import BuildError
+from buildtool.lock.debian import archive_of
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s*)?(\S+)\s+(\S+)\s*(.*)")
 _PROXY = re.compile(r"Acquire::(https?)::Proxy=(.+)")
@@ -52,7 +53,7 @@ def _archive(uri: str, suite: str, entry: _Entry) -> str:
     ours = last in ("debian", "debian-security") or "debian-archive" in entry.signed_by
     if urlsplit(uri).scheme not in ("http", "https") or not ours or "main" not in entry.components:
         return ""
-    return "debian-security" if suite.endswith(("-security", "/updates")) else "debian"
+    return archive_of(suite)
 
 
 def _entries(folder: str) -> Iterator[_Entry]:

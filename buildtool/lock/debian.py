@@ -106,6 +106,11 @@ class DebianPackage:
         return self.path.rpartition("/")[2]
 
 
+def archive_of(suite: str) -> str:
+    """The archive that serves a suite: security updates have one of their own."""
+    return "debian-security" if suite.endswith(("-security", "/updates")) else "debian"
+
+
 def _known(true: bool, problem: str) -> None:
     if not true:
         raise BuildError("bad-debian-request", f"the request for Debian packages is wrong: {problem}")

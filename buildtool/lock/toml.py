@@ -56,7 +56,7 @@ class Source:
             if below:
                 if text.startswith("]"):
                     break
-                if item in text:
+                if _holds(text, item):
                     return self._whole(number)
             elif text.startswith("["):
                 header = _header(text)
@@ -65,7 +65,7 @@ class Source:
                     best = number
             elif inside and key and _assigns(text, key):
                 best, below = number, True
-                if not item or item in text:
+                if not item or _holds(text, item):
                     break
         return self._whole(best)
 
@@ -86,6 +86,11 @@ def _header(row: str) -> tuple[str, ...]:
         name, tree = next(iter(tree.items()))
         names.append(name)
     return tuple(names)
+
+
+def _holds(row: str, item: str) -> bool:
+    """Whether an item of an array, a string or not, stands in the row."""
+    return f'"{item}"' in row or f"'{item}'" in row or row.strip("[], ") == item
 
 
 def _assigns(row: str, key: str) -> bool:
