@@ -56,7 +56,7 @@ class NetworkNamespace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostMount:
-    """What a process sees at `target`: a file or folder of ours, or memory (`tmpfs`, at most `size` bytes)."""
+    """What a process sees at `target`: a file or folder of ours, or a tmpfs of at most `size` bytes."""
 
     target: str
     source: str = ""
@@ -101,7 +101,7 @@ class Machine:
 
 
 def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine: Machine) -> dict[str, Any]:
-    """The config.json of `process` in `rootfs`; `binds` are mounts of the sandbox's own, on top of the others."""
+    """The config.json of `process` in `rootfs`; `binds` are the sandbox's own mounts, above the others."""
     document: dict[str, Any] = {
         "ociVersion": "1.0.2",
         "root": {"path": rootfs, "readonly": False},

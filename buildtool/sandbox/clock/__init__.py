@@ -14,7 +14,7 @@ from buildtool.diag import BuildError
 VERSION = 1
 
 #: Where the instant stands in the file: 16 bytes that mark the place, then seconds as a signed number.
-_MARK = b"buildtool-clock\xfe"
+_MARK = b"buildtool-clock!"
 _SECONDS = struct.Struct("<q")
 
 
