@@ -39,8 +39,8 @@ def group() -> None:
     """Builds OCI container images that are the same, bit for bit, on every machine."""
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal other than the terminal's."""
+class Terminated(BaseException):
+    """The process was asked to end by a signal other than the terminal's; nothing but this room catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -67,6 +67,9 @@ def run(arguments: list[str]) -> int:
     except BuildError as error:
         _tell(error)
         return error.exit_status
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.UsageError as error:
         _tell(_usage(error))
         return 2

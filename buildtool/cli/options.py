@@ -129,6 +129,10 @@ def request_of(
     if locked and no_lock:
         raise BuildError("bad-usage", "--locked and --no-lock contradict each other")
     subject = parse_subject(what, file=file, target=target, build_args=build_arg, contexts=build_context)
+    if isinstance(subject, LabelSubject) and network != "default":
+        raise BuildError(
+            "bad-usage", "--network is for Dockerfiles; a target says this in its BUILD.star file"
+        )
     outputs = tuple(parse_output(o) for o in output)
     names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
     if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from buildtool.cli.progress.output import Outputs
 from buildtool.cli.progress.view import Summary, View, closing
-from buildtool.cli.progress.wording import Names, printable, seconds, size
+from buildtool.cli.progress.wording import Names, printable, seconds, size, worth_telling
 from buildtool.diag import BuildError, Warned, render
 from buildtool.executor.progress import Finished, StepInfo
 
@@ -56,6 +56,8 @@ class Plain(View):
             self._say(step, f"{phase} {size(done)}{of}")
 
     def finished(self, step: StepInfo, how: Finished) -> None:
+        if not worth_telling(step, how):
+            return
         self._rest_of(step)
         for mended in how.mended:
             self._say(step, f"mended {printable(mended)}")
@@ -89,7 +91,7 @@ class Plain(View):
         return now - self._begun.setdefault(step.number, now)
 
     def _say(self, step: StepInfo, text: str | None = None) -> None:
-        mark = f"#{step.number + 1}"
+        mark = f"#{max(step.number + 1, 0)}"
         shown = self._heading.get(step.number)
         if shown is None or self._rows - shown > FAR:
             self._write(f"\n{mark} {self._names.of(step)}")

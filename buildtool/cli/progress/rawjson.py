@@ -114,4 +114,4 @@ class RawJson(View):
 
 def _id(step: StepInfo) -> str:
     """A name for the step in the form of a digest, which readers expect; unique within the build."""
-    return f"sha256:{step.number:064x}"
+    return f"sha256:{step.number + 1:064x}"

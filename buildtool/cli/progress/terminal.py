@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from buildtool.cli.progress.output import Outputs
 from buildtool.cli.progress.view import Summary, View, closing
-from buildtool.cli.progress.wording import Names, cut, seconds
+from buildtool.cli.progress.wording import LAYERED, Names, cut, seconds, worth_telling
 from buildtool.diag import COLOUR, PLAIN, BuildError, Warned, render
 from buildtool.executor.progress import Finished, StepInfo
 
@@ -65,7 +65,7 @@ class Terminal(View):
     def planned(self, steps: Sequence[StepInfo]) -> None:
         with self._lock:
             self.names.plan(steps)
-            self.total = len(steps)
+            self.total = sum(s.kind in LAYERED for s in steps)
 
     def started(self, step: StepInfo) -> None:
         with self._lock:
@@ -87,12 +87,14 @@ class Terminal(View):
         with self._lock:
             self.running.pop(step.number, None)
             self.outputs.forget(step)
+            if not worth_telling(step, how):
+                return
             name = self.names.of(step)
             if how.cached:
                 self.cached += 1
                 self._print("·", name, "cached", _DIM)
             else:
-                self.executed += 1
+                self.executed += step.kind in LAYERED
                 self._print("✓", name, seconds(how.seconds), _GREEN)
 
     def failed(self, step: StepInfo, error: BuildError) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from buildtool.executor.progress import StepInfo
+from buildtool.executor.progress import Finished, StepInfo
 
 
 def seconds(value: float) -> str:
@@ -38,6 +38,17 @@ def cut(text: str, width: int) -> str:
     return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"
 
 
+#: Steps that make layers: those that are counted.
+LAYERED = ("fileop", "run")
+#: Steps that have a place of their own in a stage.
+_OF_STAGES = ("imagesource", *LAYERED)
+
+
+def worth_telling(step: StepInfo, how: Finished) -> bool:
+    """Whether the end of a step is news: sources that needed no work are none."""
+    return not how.cached or step.kind in LAYERED
+
+
 class Names:
     """The names of the steps of one build: `[stage 2/4] RUN apt-get update`."""
 
@@ -48,7 +59,7 @@ class Names:
         """Learn how many steps each stage has."""
         of_stage: dict[str, list[int]] = {}
         for step in steps:
-            if step.stage:
+            if step.stage and step.kind in _OF_STAGES:
                 of_stage.setdefault(step.stage, []).append(step.number)
         for stage, numbers in of_stage.items():
             for place, number in enumerate(numbers, 1):
@@ -56,8 +67,12 @@ class Names:
 
     def of(self, step: StepInfo) -> str:
         """The name of a step in one line, free of control characters."""
-        stage = self._place.get(step.number, f"[{step.stage}] " if step.stage else "")
-        return printable(stage + " ".join(step.title.split()))
+        title = " ".join(step.title.split())
+        if step.number in self._place:
+            return printable(self._place[step.number] + title)
+        if step.kind in ("localsource", "literalsource") and step.stage:
+            return printable(f"[{step.stage}] files for {title}")
+        return printable(f"[{step.stage}] {title}" if step.stage else title)
 
 
 def printable(text: str) -> str:

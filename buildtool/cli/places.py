@@ -1,0 +1,69 @@
+"""Images that exist, as people name them: a name of the store, `oci:FOLDER` or `oci-archive:FILE`."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildtool.cli.names import parse_name
+from buildtool.diag import BuildError
+from buildtool.digest import Digest, parse_digest
+from buildtool.graph.model import Platform
+
+if TYPE_CHECKING:
+    from buildtool.oci.layout import Layout
+    from buildtool.oci.model import Descriptor
+    from buildtool.store import Store
+
+#: skopeo's transports (containers-transports(5)) that are read here.
+_TRANSPORTS = ("oci", "oci-archive")
+_OTHERS = ("docker", "docker-archive", "docker-daemon", "dir", "containers-storage", "sif", "ostree")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image is: `path` of a layout, folder or archive (empty: the store), and which it is there."""
+
+    path: str
+    tag: str = ""
+    digest: Digest | None = None
+
+
+def parse_place(text: str) -> Place:
+    """The place that `text` names.
+
+    `oci:FOLDER[:TAG][@DIGEST]`, `oci-archive:FILE[:TAG][@DIGEST]`, a name of the store,
+    or `sha256:...` of a manifest in the store.
+    """
+    transport, colon, rest = text.partition(":")
+    if text.startswith("sha256:"):
+        return Place("", digest=parse_digest(text))
+    if colon and transport in _TRANSPORTS:
+        if os.path.exists(rest):
+            return Place(rest)
+        from buildtool.oci.reference import parse_layout_reference
+
+        found = parse_layout_reference(f"oci-layout://{rest}")
+        return Place(found.path, found.tag, found.digest)
+    if colon and transport in _OTHERS and not rest.isdigit():
+        raise BuildError(
+            "not-yet", f"the transport {transport}: is not supported yet", hint="oci:, oci-archive:"
+        )
+    return Place("", parse_name(text).short)
+
+
+def layout_at(place: Place, store: "Store") -> "Layout":
+    """The open layout of a place; BuildError `bad-layout` where there is none."""
+    from buildtool.oci.layout import open_layout
+
+    return open_layout(place.path or store.path)
+
+
+def find(place: Place, layout: "Layout", platform: Platform) -> "Descriptor":
+    """The descriptor of the image manifest at a place; BuildError `no-such-image`, `no-such-platform`."""
+    try:
+        return layout.resolve(place.tag, place.digest, platform)
+    except BuildError as error:
+        if not place.path and error.code == "no-such-image":
+            error.message = f"there is no image {place.tag or place.digest} in the store"
+            error.hint = error.hint or "buildtool build -t NAME gives an image its name"
+        raise
