@@ -15,10 +15,9 @@ def command(**options: Any) -> None:
     Two builds with the same text give the same image. Inputs stand before the steps that use
     them; paths, names and places of this machine are not part of it.
     """
-    from buildtool.cli.progress.plain import Plain
+    from buildtool.cli.progress.choose import choose
     from buildtool.cli.session import Session
     from buildtool.graph.dump import dump
 
-    out, err = click.get_text_stream("stdout"), click.get_text_stream("stderr")
-    with Session(request_of(**options), Plain(err)) as session:
-        out.write(dump(list(session.roots())))
+    with choose("plain") as view, Session(request_of(**options), view) as session:
+        click.echo(dump(list(session.roots())), nl=False)

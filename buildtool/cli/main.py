@@ -40,7 +40,7 @@ def group() -> None:
 
 
 class Terminated(BaseException):
-    """The process was asked to end by a signal other than the terminal's; nothing but this room catches it."""
+    """A signal asked the process to end; only this module may catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("BUILDTOOL_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
     yield
