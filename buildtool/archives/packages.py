@@ -78,12 +78,13 @@ class Candidate:
                 digest=parse_digest(f"sha256:{values['sha256']}"),
                 essential=essential,
             )
-        except (KeyError, ValueError, BuildError) as e:
-            raise BuildError(
-                "bad-package-index",
-                f"the index describes {self.name} {self.version} wrongly: {e}",
-                exit_status=1,
-            ) from e
+        except KeyError as e:
+            raise self._wrong(f"it has no {e.args[0]}") from e
+        except (ValueError, BuildError) as e:
+            raise self._wrong(e.message if isinstance(e, BuildError) else str(e)) from e
+
+    def _wrong(self, why: str) -> BuildError:
+        return BuildError("bad-package-index", f"the index describes {self} wrongly: {why}", exit_status=1)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

@@ -22,7 +22,8 @@ def read(path: str) -> Lock:
     the line.
     """
     try:
-        with open(path, "rb") as file:
+        # Not blocking: opening a pipe would wait for its writer.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BuildError("lock-unreadable", f"{path} is not a regular file")
             data = file.read(_LARGEST + 1)

@@ -61,7 +61,7 @@ class Source:
             elif text.startswith("["):
                 header = _header(text)
                 inside = header == table
-                if inside or (best == 1 and header[: len(table)] == table):
+                if inside or (table and best == 1 and header[: len(table)] == table):
                     best = number
             elif inside and key and _assigns(text, key):
                 best, below = number, True
@@ -200,4 +200,9 @@ def parse(data: bytes, path: str, kind: Kind) -> Table:
             f"{kind.title} is not TOML: {e.msg[:1].lower()}{e.msg[1:]}",
             span=source.span(e.lineno, e.colno),
             hint=kind.mend,
+        ) from e
+    except (RecursionError, ValueError) as e:
+        # Nesting and numbers beyond what Python takes; tomli tells no line for them.
+        raise BuildError(
+            f"{kind.code}-syntax", f"{kind.title} is not TOML", span=source.span(1), hint=kind.mend
         ) from e

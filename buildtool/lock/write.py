@@ -80,7 +80,10 @@ def _package(package: DebianPackage) -> str:
     )
 
 
-def _lines(name: str, items: Iterable[str]) -> Iterable[str]:
+def _lines(name: str, items: list[str]) -> Iterable[str]:
+    if not items:
+        yield f"{name} = []\n"
+        return
     yield f"{name} = [\n"
     for item in items:
         yield f"    {_quoted(item)},\n"
