@@ -14,6 +14,7 @@ from buildtool.layers.entry import (
     Content,
     Entry,
     FileContent,
+    FileSlice,
     Kind,
     display,
     hardlink,
@@ -298,6 +299,13 @@ def _same(entry: Entry, content: Content, below: Node) -> bool:
                 return _same_bytes(ours, theirs)
             finally:
                 os.close(theirs)
+        if isinstance(content, FileSlice):
+            with open(content.path, "rb", buffering=0) as f:
+                f.seek(content.offset)
+                return all(
+                    os.read(ours, _CHUNK) == f.read(min(_CHUNK, left))
+                    for left in range(content.size, 0, -_CHUNK)
+                )
         return os.read(ours, entry.size + 1) == (content or b"")
     finally:
         os.close(ours)

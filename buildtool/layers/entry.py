@@ -64,8 +64,16 @@ class FileContent(NamedTuple):
     size: int
 
 
+class FileSlice(NamedTuple):
+    """Bytes that lie in a part of a file of our own, which does not change: path, offset and size."""
+
+    path: str
+    offset: int
+    size: int
+
+
 #: The bytes of a file; None for every other kind.
-Content: TypeAlias = None | bytes | FileContent
+Content: TypeAlias = None | bytes | FileContent | FileSlice
 
 _KINDS = {
     stat.S_IFREG: Kind.FILE,

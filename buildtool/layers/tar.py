@@ -6,14 +6,23 @@ The bytes are specified in docs/design/layer-format.md.
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from zlib import adler32
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.layers.compression import PIECE, Compression, PieceCompressor
-from buildtool.layers.entry import WHITEOUT_PREFIX, Content, Entry, FileContent, Kind, display, layer_name
+from buildtool.layers.entry import (
+    WHITEOUT_PREFIX,
+    Content,
+    Entry,
+    FileContent,
+    FileSlice,
+    Kind,
+    display,
+    layer_name,
+)
 
 Sink = Callable[[bytes], object]
 
@@ -179,6 +188,8 @@ def _write(entries: Iterable[tuple[Entry, Content]], stream: "_Stream") -> None:
 def _small(entry: Entry, content: Content) -> bytes:
     if content is None or isinstance(content, bytes):
         data = content or b""
+    elif isinstance(content, FileSlice):
+        data = b"".join(_slices(content))
     else:
         fd = _open(entry, content)
         try:
@@ -197,6 +208,13 @@ def _small(entry: Entry, content: Content) -> bytes:
 
 def _large(entry: Entry, content: Content, stream: "_Stream") -> None:
     buffer = stream.buffer
+    if isinstance(content, FileSlice):
+        if content.size != entry.size:
+            raise _changed(entry)
+        for data in _slices(content):
+            buffer += data
+            stream.flush()
+        return
     if not isinstance(content, FileContent):
         if content is None or len(content) != entry.size:
             raise _changed(entry)
@@ -218,6 +236,19 @@ def _large(entry: Entry, content: Content, stream: "_Stream") -> None:
             raise _changed(entry)
     finally:
         os.close(fd)
+
+
+def _slices(content: FileSlice) -> Iterator[bytes]:
+    """The bytes of a slice, in pieces."""
+    with open(content.path, "rb") as f:
+        f.seek(content.offset)
+        left = content.size
+        while left:
+            data = f.read(min(left, PIECE))
+            if not data:
+                raise BuildError("corrupt-store", "a temporary file of the store was cut off", exit_status=1)
+            left -= len(data)
+            yield data
 
 
 def _open(entry: Entry, content: FileContent) -> int:

@@ -1,0 +1,427 @@
+"""Unpacking a layer into a snapshot: a folder in the form of overlayfs' upper layer.
+
+The layer comes from a stranger.  Every folder on the way to a name is opened by
+descriptor without following links, so that neither a symbolic link in the layer
+nor one put there meanwhile leads out of the target.  A parent that is a symbolic
+link *of this layer* is followed inside the target, as other appliers do; a link
+of a lower layer is replaced by a folder.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import BinaryIO
+
+from buildtool.diag import BuildError
+from buildtool.digest import Digest
+from buildtool.layers.decompress import decompressed, read_ahead
+from buildtool.layers.descriptor import FOLDER, names_in, remove, status_of
+from buildtool.layers.entry import (
+    KEPT_XATTRS,
+    OPAQUE_MARKER,
+    WHITEOUT_PREFIX,
+    Entry,
+    Kind,
+    display,
+    parent_of,
+)
+from buildtool.layers.tarread import read_chunks
+from buildtool.layers.tree import Node, Stack, XattrPrefix, is_whiteout, resolve_links
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_PIECE = 1 << 20
+_MOST_OPEN = 64
+_AUFS_PREFIX = b".wh..wh."
+_WHITEOUT_DEVICE = 0
+
+
+def unpack(
+    stream: BinaryIO,
+    target: str,
+    *,
+    lowers: Sequence[str],
+    xattr_prefix: XattrPrefix = "trusted",
+    expect: Digest,
+    advance: Callable[[int], object] | None = None,
+) -> None:
+    """Unpack one layer, compressed or not, into the empty folder `target`, over the snapshots `lowers`.
+
+    `lowers` are topmost first.  Folders that the layer uses without describing
+    them get the metadata of the lower ones (0755, 0:0, time 0 where there are
+    none), the target itself that of the lower root.  `advance` gets bytes of the
+    tar stream.  BuildError: `corrupt-layer` if the content has not the digest
+    `expect`, `bad-archive`, `unsafe-archive`, `unpack-failed`.  After an error the
+    target holds part of the layer and is to be thrown away.
+    """
+    digest = hashlib.sha256()
+    try:
+        with (
+            closing(read_ahead(decompressed(stream))) as ahead,
+            Stack(lowers, xattr_prefix) as lower,
+            closing(_Unpacker(target, lower, xattr_prefix)) as unpacker,
+        ):
+            chunks = _observed(ahead, digest.update, advance)
+            for entry, content in read_chunks(chunks):
+                unpacker.put(entry, content)
+            for _ in chunks:
+                pass  # what follows the end of the archive counts for the digest
+            unpacker.finish()
+    except OSError as error:
+        raise _failed(error) from error
+    if "sha256:" + digest.hexdigest() != expect:
+        raise BuildError(
+            "corrupt-layer",
+            f"a layer's content has the digest sha256:{digest.hexdigest()}, its image says {expect}",
+            exit_status=1,
+        )
+
+
+def _observed(
+    chunks: Iterable[bytes], update: Callable[[bytes], object], advance: Callable[[int], object] | None
+) -> Iterator[bytes]:
+    for chunk in chunks:
+        update(chunk)
+        if advance is not None:
+            advance(len(chunk))
+        yield chunk
+
+
+def _failed(error: OSError) -> BuildError:
+    where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+    return BuildError("unpack-failed", f"cannot unpack a layer: {error.strerror}{where}", exit_status=1)
+
+
+def _unmapped(entry: Entry) -> BuildError:
+    return BuildError(
+        "unmapped-owner",
+        f"{display(entry.path)} belongs to {entry.uid}:{entry.gid}, numbers that this user may not give",
+        hint="give the user a longer range in /etc/subuid and /etc/subgid, or run as root",
+        exit_status=1,
+    )
+
+
+class _Unpacker:
+    """Puts entries into the target; `folder` gives the only way to any place in it."""
+
+    def __init__(self, target: str, lower: Stack, xattr_prefix: XattrPrefix) -> None:
+        self._lower = lower
+        self._opaque_attribute = f"{xattr_prefix}.overlay.opaque"
+        self._root = os.open(target, FOLDER)
+        self._open: dict[bytes, int] = {}
+        #: Folders of the target and the times that they get in the end.
+        self._times: dict[bytes, int] = {}
+        #: Folders of the target that hide what is below them.
+        self._opaque: set[bytes] = set()
+        self._describe_folder(b"", self._root)
+
+    def close(self) -> None:
+        self._forget_folders()
+        os.close(self._root)
+
+    def finish(self) -> None:
+        """Give the folders their times, which files that were put into them have moved."""
+        for path in sorted(self._times, reverse=True):
+            fd = self._walk_to(path)
+            try:
+                os.utime(fd, (self._times[path], self._times[path]))
+            finally:
+                os.close(fd)
+
+    # ------------------------------------------------------------ folders
+
+    def folder(self, path: bytes) -> int:
+        """A descriptor of the folder `path` of the target, made if missing; good until `put` returns."""
+        if not path:
+            return self._root
+        known = self._open.get(path)
+        if known is None:
+            known = self._open[path] = self._walk_to(path)
+        return known
+
+    def _walk_to(self, path: bytes) -> int:
+        """As `folder`, but the descriptor is the caller's."""
+        start, fd = path, None
+        while start and (fd := self._open.get(start)) is None:
+            start = parent_of(start)
+        current = os.dup(self._root if fd is None else fd)
+        done = start
+        try:
+            for name in path[len(start) :].split(b"/"):
+                if not name:
+                    continue
+                done = done + b"/" + name if done else name
+                below = self._enter(current, name, done)
+                os.close(current)
+                current = below
+        except BaseException:
+            os.close(current)
+            raise
+        return current
+
+    def _enter(self, parent: int, name: bytes, path: bytes) -> int:
+        """Open the folder `name`, or make it as the lower tree has it."""
+        try:
+            return os.open(name, FOLDER, dir_fd=parent)
+        except FileNotFoundError:
+            there = None
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            there = status_of(name, parent)
+            if there is None or not is_whiteout(there):
+                raise BuildError(
+                    "unsafe-archive", f"the layer puts files into {display(path)}, which is no folder"
+                ) from error
+        if there is not None:
+            os.unlink(name, dir_fd=parent)
+            self._make_folder(parent, name, path, hides=True)
+        else:
+            self._make_folder(parent, name, path, hides=False)
+        fd = os.open(name, FOLDER, dir_fd=parent)
+        self._describe_folder(path, fd)
+        return fd
+
+    def _make_folder(self, parent: int, name: bytes, path: bytes, *, hides: bool) -> None:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        self._times[path] = 0  # known as a folder from now on; its real time comes with its description
+        if hides:
+            self._hide(path)
+
+    def _describe_folder(self, path: bytes, fd: int) -> None:
+        """Give a folder that the layer does not describe the metadata of the lower one."""
+        node = self._lower_node(path)
+        if node is not None and node.is_dir:
+            os.fchown(fd, node.stat.st_uid, node.stat.st_gid)
+            os.fchmod(fd, stat.S_IMODE(node.stat.st_mode))
+            self._times[path] = node.mtime
+        else:
+            os.fchown(fd, 0, 0)
+            os.fchmod(fd, 0o755)
+            self._times[path] = 0
+
+    def _forget_folders(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _lower_node(self, path: bytes) -> Node | None:
+        """What the lower tree shows at `path` through the folders of the target."""
+        above = path
+        while self._opaque and above:
+            above = parent_of(above)
+            if above in self._opaque:
+                return None
+        return self._lower.lookup(path)
+
+    # ------------------------------------------------------------ entries
+
+    def put(self, entry: Entry, content: BinaryIO | None) -> None:
+        """Put one entry of the archive where it belongs, whiteouts as overlayfs has them."""
+        if len(self._open) >= _MOST_OPEN:
+            self._forget_folders()
+        try:
+            self._put(entry, content)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise _unmapped(entry) from error
+            raise
+
+    def _put(self, entry: Entry, content: BinaryIO | None) -> None:
+        path = self._inside(entry.path)
+        parent_path, _, name = path.rpartition(b"/")
+        if name.startswith(WHITEOUT_PREFIX):
+            if name == OPAQUE_MARKER:
+                self._hide(parent_path)
+            elif not name.startswith(_AUFS_PREFIX):
+                self._white_out(parent_path, name[len(WHITEOUT_PREFIX) :])
+            return
+        if entry.kind is Kind.DIR:
+            self._put_folder(entry, path)
+            return
+        if not path:
+            raise BuildError("unsafe-archive", "the layer puts a file in the place of its root")
+        if entry.kind is Kind.CHAR and entry.major == 0 and entry.minor == 0:
+            # To overlayfs this device is a whiteout, whoever made it.
+            self._white_out(parent_path, name)
+            return
+        parent = self.folder(parent_path)
+        if entry.kind is Kind.FILE:
+            assert content is not None
+            self._put_file(entry, content, parent, name, path)
+            return
+        if entry.kind is Kind.HARDLINK and self._inside(entry.linkname) == path:
+            return
+        self._make_room(parent, name, path)
+        if entry.kind is Kind.HARDLINK:
+            self._put_link(entry, parent, name)
+        elif entry.kind is Kind.SYMLINK:
+            os.symlink(entry.linkname, name, dir_fd=parent)
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+        else:
+            self._put_special(entry, parent, name)
+
+    def _inside(self, path: bytes) -> bytes:
+        """The path with the links of this layer among its parents followed, inside the target."""
+        parent, _, name = path.rpartition(b"/")
+        if not parent or parent in self._open or parent in self._times:
+            return path
+        resolved = resolve_links(self._link, parent, follow_last=True)
+        return resolved + b"/" + name if resolved else name
+
+    def _link(self, path: bytes) -> bytes | None:
+        if path in self._times:
+            return None
+        parent = parent_of(path)
+        if parent and parent not in self._times:
+            return None  # the parent is not in the target yet, so nothing in it is
+        name = path.rpartition(b"/")[2]
+        fd = self._walk_to(parent)
+        try:
+            there = status_of(name, fd)
+            return os.readlink(name, dir_fd=fd) if there and stat.S_ISLNK(there.st_mode) else None
+        finally:
+            os.close(fd)
+
+    def _make_room(self, parent: int, name: bytes, path: bytes) -> None:
+        """Remove what an earlier entry of the layer put at a path."""
+        there = status_of(name, parent)
+        if there is None:
+            return
+        remove(name, parent)
+        if stat.S_ISDIR(there.st_mode):
+            prefix = path + b"/"
+            for gone in [p for p in self._open if p == path or p.startswith(prefix)]:
+                os.close(self._open.pop(gone))
+            self._opaque = {p for p in self._opaque if p != path and not p.startswith(prefix)}
+            for below in [p for p in self._times if p == path or p.startswith(prefix)]:
+                del self._times[below]
+
+    def _put_folder(self, entry: Entry, path: bytes) -> None:
+        parent_path, _, name = path.rpartition(b"/")
+        if path:
+            parent = self.folder(parent_path)
+            there = status_of(name, parent)
+            if there is None or not stat.S_ISDIR(there.st_mode):
+                if there is not None:
+                    os.unlink(name, dir_fd=parent)
+                self._make_folder(parent, name, path, hides=there is not None and is_whiteout(there))
+        fd = self.folder(path)
+        self._own(fd, entry)
+        self._times[path] = entry.mtime
+
+    def _put_file(self, entry: Entry, content: BinaryIO, parent: int, name: bytes, path: bytes) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._make_room(parent, name, path)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        try:
+            while data := content.read(_PIECE):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+            self._own(fd, entry)
+            os.utime(fd, (entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+
+    def _put_link(self, entry: Entry, parent: int, name: bytes) -> None:
+        """Link to an earlier file of the layer, or to one of the lower tree, which is copied up first."""
+        source = self._inside(entry.linkname)
+        source_parent, _, source_name = source.rpartition(b"/")
+        if not source_name:
+            raise BuildError("unsafe-archive", f"{display(entry.path)} is a hard link to a folder")
+        source_fd = self.folder(source_parent)
+        there = status_of(source_name, source_fd)
+        if there is None:
+            self._copy_up(source, entry)
+            source_fd = self.folder(source_parent)
+        elif stat.S_ISDIR(there.st_mode) or is_whiteout(there):
+            raise BuildError("unsafe-archive", f"{display(entry.path)} is a hard link to no file")
+        os.link(source_name, name, src_dir_fd=source_fd, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _copy_up(self, path: bytes, link: Entry) -> None:
+        node = self._lower_node(path)
+        if node is None or node.is_dir:
+            raise BuildError(
+                "unsafe-archive", f"{display(link.path)} is a hard link to {display(path)}: no such file"
+            )
+        if node.is_file:
+            with os.fdopen(node.open(), "rb") as content:
+                self._put(node.entry(), content)
+        else:
+            self._put(node.entry(), None)
+
+    def _put_special(self, entry: Entry, parent: int, name: bytes) -> None:
+        kinds = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+        device = os.makedev(entry.major, entry.minor)
+        try:
+            os.mknod(name, kinds[entry.kind] | 0o600, device, dir_fd=parent)
+        except PermissionError as error:
+            raise BuildError(
+                "device-node",
+                f"the layer has a device node, {display(entry.path)}, which only root can make",
+                hint="run buildtool as root to use this image",
+                exit_status=1,
+            ) from error
+        # By way of a descriptor: chmod of a name would follow a link.
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            os.chmod(f"/proc/self/fd/{fd}", entry.mode)
+        finally:
+            os.close(fd)
+        os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _own(self, fd: int, entry: Entry) -> None:
+        os.fchown(fd, entry.uid, entry.gid)
+        # After the owner: a change of owner clears the set-user-id bit and capabilities.
+        os.fchmod(fd, entry.mode)
+        for name, value in entry.xattrs:
+            if name in KEPT_XATTRS:
+                os.setxattr(fd, name, value)
+
+    # ------------------------------------------------------------ whiteouts
+
+    def _white_out(self, parent_path: bytes, name: bytes) -> None:
+        """Hide what the lower tree has at a path; files of this layer stay (image-spec, "Whiteouts")."""
+        if name in (b"", b".", b".."):
+            raise BuildError("unsafe-archive", "the layer has a whiteout of no name")
+        path = parent_path + b"/" + name if parent_path else name
+        if self._lower_node(path) is None:
+            return
+        parent = self.folder(parent_path)
+        there = status_of(name, parent)
+        if there is None:
+            os.mknod(name, stat.S_IFCHR, _WHITEOUT_DEVICE, dir_fd=parent)
+        elif stat.S_ISDIR(there.st_mode):
+            self._hide(path)
+
+    def _hide(self, path: bytes) -> None:
+        """Make the folder `path` opaque, if there is anything to hide."""
+        node = self._lower_node(path)
+        if node is None or not node.is_dir:
+            return
+        fd = self.folder(path)
+        os.setxattr(fd, self._opaque_attribute, b"y")
+        self._opaque.add(path)
+        self._drop_whiteouts(path)
+
+    def _drop_whiteouts(self, folder: bytes) -> None:
+        """Remove whiteouts in a folder that became opaque: overlayfs would show them as devices."""
+        pending = [folder]
+        while pending:
+            path = pending.pop()
+            fd = self._walk_to(path)
+            try:
+                for name in names_in(fd):
+                    there = status_of(name, fd)
+                    if there is not None and stat.S_ISDIR(there.st_mode):
+                        pending.append(path + b"/" + name if path else name)
+                    elif there is not None and is_whiteout(there):
+                        os.unlink(name, dir_fd=fd)
+            finally:
+                os.close(fd)
