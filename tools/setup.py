@@ -127,11 +127,10 @@ def environment(testing: bool) -> None:
         )
         for name in missing:
             _stamp(name).touch()
-    checkout = _checkout_stamp()
-    if not checkout.exists():
+    if not _checkout_stamp().exists():
         say(".venv", "pip install -e .   (compiles the clock library)")
         _pip("--no-deps", "--no-build-isolation", "-e", str(ROOT), tries=1)
-        checkout.touch()
+        _checkout_stamp().touch()
 
 
 def _make_venv() -> None:
