@@ -26,6 +26,7 @@ from buildtool.oci.export import (
     needed,
     oci_layout_json,
     output_failed,
+    tagged,
 )
 from buildtool.oci.model import LARGEST_DOCUMENT, Manifest, decode_manifest
 from buildtool.store import Blobs
@@ -106,7 +107,7 @@ def _docker_manifest(exports: Sequence[Export], blobs: Blobs) -> bytes:
         rows.append(
             {
                 "Config": f"blobs/sha256/{hex_of(document.config.digest)}",
-                "RepoTags": sorted(export.names),
+                "RepoTags": sorted(tagged(name) for name in export.names),
                 "Layers": [f"blobs/sha256/{hex_of(layer.digest)}" for layer in document.layers],
             }
         )
@@ -204,7 +205,7 @@ def _places(file: BinaryIO, name: str) -> Iterator[tuple[str, _Place]]:
         header = file.read(_BLOCK)
         if len(header) < _BLOCK or not any(header):
             return
-        if int(header[148:156].strip(b" \0") or b"0", 8) != sum(header[:148]) + 256 + sum(header[156:]):
+        if _number(header[148:156], name) != sum(header[:148]) + 256 + sum(header[156:]):
             raise _not_tar(name)
         size = size_said if size_said is not None else _number(header[124:136], name)
         size_said = None
@@ -225,10 +226,11 @@ def _places(file: BinaryIO, name: str) -> Iterator[tuple[str, _Place]]:
 def _number(field: bytes, name: str) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise _not_tar(name) from None
+    digits = field.strip(b" \0") or b"0"
+    # Python's own int() would take signs and underscores too.
+    if digits.strip(b"01234567"):
+        raise _not_tar(name)
+    return int(digits, 8)
 
 
 def _pax_size(data: bytes) -> int | None:

@@ -16,7 +16,7 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest, hex_of
 from buildtool.graph.model import Platform
 from buildtool.oci.convert import platform_record
-from buildtool.oci.layout import Layout, open_layout
+from buildtool.oci.layout import open_layout
 from buildtool.oci.model import (
     IMAGE_NAME,
     INDEX,
@@ -32,6 +32,8 @@ from buildtool.oci.model import (
 from buildtool.store import Blobs
 
 _CHUNK = 1 << 20
+#: How the names of all that a layout folder holds begin, unfinished files too.
+_OURS = ("blobs", "oci-layout", "index.json.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ def tag_of(name: str) -> str:
     """The tag of an image's name: what follows the last colon of its last part, else `latest`."""
     _, colon, tag = name.rpartition("/")[2].partition(":")
     return tag.partition("@")[0] if colon and tag else "latest"
+
+
+def tagged(name: str) -> str:
+    """A name with its tag, which `docker load` insists on."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def index_json(entries: Iterable[Descriptor]) -> bytes:
@@ -127,10 +134,11 @@ def output_failed(path: str, exc: OSError) -> BuildError:
 
 
 def _existing(folder: str) -> tuple[Descriptor, ...]:
-    if not os.path.isdir(folder) or not os.listdir(folder):
+    """The index entries of a folder that is a layout; none for what an interrupted write left."""
+    names = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if "index.json" not in names and all(name.startswith(_OURS) for name in names):
         return ()
-    layout: Layout = open_layout(folder)
-    return layout.index().manifests
+    return open_layout(folder).index().manifests
 
 
 def _kept(old: Sequence[Descriptor], new: Sequence[Descriptor]) -> list[Descriptor]:

@@ -62,11 +62,13 @@ class Store:
 
     def close(self) -> None:
         """Commit what is pending and give back the temporary folder."""
-        self.results.close()
-        self.scratch.close()
-        if self._alive_fd >= 0:
-            os.close(self._alive_fd)
-            self._alive_fd = -1
+        try:
+            self.results.close()
+        finally:
+            self.scratch.close()
+            if self._alive_fd >= 0:
+                os.close(self._alive_fd)
+                self._alive_fd = -1
 
     def alone(self) -> bool:
         """Make this the only open store of the folder, until it is closed; False if there are others."""
