@@ -10,7 +10,7 @@ spelled, in BuildKit's manner (`RUN ... # buildkit`).
 
 import json
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from buildtool.graph.model import (
     Action,
@@ -31,6 +31,7 @@ from buildtool.graph.model import (
     Step,
     UnpackDebsAction,
 )
+from buildtool.graph.positions import Positions
 
 #: Docker's: what a shell form runs in where SHELL says nothing.
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -55,6 +56,8 @@ class Stage:
     author: str = ""
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
+    _env: Positions = field(default_factory=Positions, repr=False, compare=False)
+    _labels: Positions = field(default_factory=Positions, repr=False, compare=False)
 
     # ------------------------------------------------------------ layers
 
@@ -89,8 +92,15 @@ class Stage:
 
     def step_env(self, args: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """The environment of a process: PATH, ours, the image's, the arguments'; the last of a name wins."""
+        own = self.config.env
+        if (
+            own
+            and own[0][0] == "PATH"
+            and not any(self._env.has(own, name) for name, _ in (*STEP_ENV, *args))
+        ):
+            return (own[0], *STEP_ENV, *own[1:], *args)
         env = dict((("PATH", DEFAULT_PATH), *STEP_ENV))
-        env.update(self.config.env)
+        env.update(own)
         env.update(args)
         return tuple(env.items())
 
@@ -128,14 +138,10 @@ class Stage:
     # ------------------------------------------------------------ config
 
     def env(self, *pairs: tuple[str, str]) -> "Stage":
-        merged = dict(self.config.env)
-        merged.update(pairs)
-        return self._config("ENV " + _pairs(pairs), env=tuple(merged.items()))
+        return self._config("ENV " + _pairs(pairs), env=self._env.merged(self.config.env, pairs))
 
     def label(self, *pairs: tuple[str, str]) -> "Stage":
-        merged = dict(self.config.labels)
-        merged.update(pairs)
-        return self._config("LABEL " + _pairs(pairs), labels=tuple(merged.items()))
+        return self._config("LABEL " + _pairs(pairs), labels=self._labels.merged(self.config.labels, pairs))
 
     def user(self, name: str) -> "Stage":
         return self._config(f"USER {name}", user=name)
