@@ -5,12 +5,11 @@ the order of the format, and every size is bounded.
 """
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from buildtool.diag import BuildError
-from buildtool.executor.steps.archives import Spool, apply_entries
+from buildtool.executor.steps.archives import Spool, apply_entries, readable_path
 from buildtool.executor.steps.trees import SourceTree
 from buildtool.layers.draft import LayerDraft
 from buildtool.layers.entry import Entry, FileContent, Kind, display
@@ -43,7 +42,7 @@ def unpack_debs(source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int)
         if item is None or not isinstance(item.content, FileContent):
             raise BuildError("bad-deb", f"{display(path)} is not a file of its own", exit_status=1)
         try:
-            entries = data_entries(os.fsdecode(item.content.path))
+            entries = data_entries(readable_path(item.content))
             apply_entries(entries, draft, b"", spool, owner=None, through_links=True, epoch=epoch)
         except BuildError as e:
             if e.code == "bad-deb":

@@ -1,0 +1,44 @@
+"""Assembly: a finished root filesystem and a config become an image among the store's blobs."""
+
+from buildtool.digest import parse_digest, sha256
+from buildtool.executor.api import BuiltImage, BuiltLayer
+from buildtool.executor.carry import Carrier
+from buildtool.executor.outputs import Chain
+from buildtool.graph.model import Image
+from buildtool.layers.compression import compression
+
+
+class Assembly:
+    """Makes images of chains."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+
+    def image(self, image: Image, chain: Chain) -> BuiltImage:
+        """Give every layer its stored form, write config and manifest."""
+        from buildtool.oci.convert import assemble
+
+        layers = tuple(self._layer(chain, n) for n in range(len(chain.layers)))
+        manifest, config = assemble(image, layers)
+        blobs = self._carrier.store.blobs
+        for document in (config, manifest):
+            if not blobs.has(sha256(document)):
+                blobs.put(document)
+        return BuiltImage(
+            manifest=sha256(manifest),
+            manifest_size=len(manifest),
+            config=sha256(config),
+            platform=image.platform,
+            layers=layers,
+            hermetic=not chain.network_steps,
+            network_steps=chain.network_steps,
+        )
+
+    def _layer(self, chain: Chain, number: int) -> BuiltLayer:
+        ref = chain.layers[number]
+        base = self._carrier.bring_base(ref.diff_id, None)
+        if base is not None:
+            return BuiltLayer(parse_digest(base.digest), ref.diff_id, base.size, base.media_type)
+        digest, size = self._carrier.compress(chain, number + 1)
+        kind = compression(self._carrier.options.compression).media_type
+        return BuiltLayer(digest, ref.diff_id, size, kind, chain.titles[number])

@@ -1,0 +1,326 @@
+"""Carrying out: for each kind of step, how to recall its output and how to make it."""
+
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from buildtool.diag import BuildError
+from buildtool.digest import Digest, Key, key_of, parse_digest
+from buildtool.executor.api import BuildOptions, Fetcher
+from buildtool.executor.cache import Cache, LayerResult
+from buildtool.executor.local import IgnoreFactory, Listing, scan
+from buildtool.executor.outputs import Chain, Literal, LocalFiles, Nothing, OneFile, Output, identity
+from buildtool.executor.plan import Node
+from buildtool.executor.pool import WorkerProcess
+from buildtool.executor.progress import Progress
+from buildtool.executor.specs import file_work, run_work, trees_of
+from buildtool.executor.work import (
+    ChainTree,
+    CompressWork,
+    Event,
+    FileTree,
+    LayerRef,
+    LiteralTree,
+    Outcome,
+    Spec,
+)
+from buildtool.graph.keys import key
+from buildtool.graph.model import (
+    BaseLayer,
+    FetchSource,
+    FileOp,
+    ImageSource,
+    LiteralSource,
+    LocalSource,
+    Run,
+)
+from buildtool.store import Store
+
+#: Moves when the sandbox, the clock library or a finisher changes what a process leaves behind.
+WORLD = 1
+
+_TAIL_BYTES = 32 << 10
+_TAIL_ROWS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What making a step's output was like: bytes of its layer, and what was mended in it."""
+
+    size: int | None = None
+    mended: tuple[str, ...] = ()
+
+
+class Carrier:
+    """Recalls outputs from the cache, and makes them with the worker's help.  Used from many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        cache: Cache,
+        fetcher: Fetcher,
+        progress: Progress,
+        options: BuildOptions,
+        ignore: IgnoreFactory,
+    ) -> None:
+        self.store = store
+        self.cache = cache
+        self.options = options
+        self._fetcher = fetcher
+        self._progress = progress
+        self._ignore = ignore
+        self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
+        self._fresh: set[Key] = set()
+        self._listings: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._worker: WorkerProcess | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop what goes on, and remove what was only for this build."""
+        with self._lock:
+            self._closed = True
+            worker, self._worker = self._worker, None
+            listings, self._listings = self._listings, {}
+        if worker is not None:
+            worker.close()
+        for path in listings.values():
+            os.unlink(path)
+
+    # ------------------------------------------------------------ recalling
+
+    def recall(self, node: Node, known: dict[int, Output]) -> Output | None:
+        """The node's output as far as that needs no work; sources always have one."""
+        step = node.step
+        if isinstance(step, ImageSource):
+            return self._image(step)
+        if isinstance(step, LocalSource):
+            return self._local(step)
+        if isinstance(step, FetchSource):
+            return OneFile(FileTree(step.digest, step.name, step.mode))
+        if isinstance(step, LiteralSource):
+            return Literal(LiteralTree(tuple((f.path, f.data, f.mode) for f in step.files)))
+        if isinstance(step, FileOp | Run):
+            return self._layer(node, step, known)
+        return Nothing()
+
+    def _image(self, step: ImageSource) -> Chain:
+        chain = Chain()
+        for layer in step.layers:
+            self._bases[layer.diff_id] = (step, layer)
+            chain = chain.on_top(LayerRef(layer.diff_id, layer.digest, layer.size), "", ())
+        return chain
+
+    def _local(self, step: LocalSource) -> LocalFiles:
+        name = key_of({"listing": [step.folder, list(step.include), list(step.ignore)]})
+        data = self.store.results.get(name)
+        known = msgspec.msgpack.decode(data, type=Listing) if data is not None else None
+        ignore = self._ignore(step.ignore) if step.ignore else None
+        try:
+            listing = scan(step.folder, step.include, ignore, known, self._file_clock_ns())
+        except BuildError as e:
+            raise e.at(step.origin.span if step.origin else None) from None
+        if known is None or known.rows != listing.rows:
+            self.store.results.put(name, "listing", msgspec.msgpack.encode(listing))
+        return LocalFiles(step.folder, listing)
+
+    def _file_clock_ns(self) -> int:
+        """Now, by the clock that stamps files: it cannot be turned by the environment."""
+        path = self.store.temporary("clock")
+        with open(path, "wb") as f:
+            now = os.fstat(f.fileno()).st_mtime_ns
+        os.unlink(path)
+        return now
+
+    def _layer(self, node: Node, step: FileOp | Run, known: dict[int, Output]) -> Chain | None:
+        base = self._base(step, known)
+        for name in self._keys(step, known):
+            if self.options.no_cache and name not in self._fresh:
+                return None
+            found = self.cache.layer(name, base.chain_id)
+            if found is None:
+                return None
+            result, ref = found
+            if ref is not None:
+                return base.on_top(ref, node.info.title, self._network_steps(node, known, result.hermetic))
+        return None
+
+    def _keys(self, step: FileOp | Run, known: dict[int, Output]) -> tuple[Key, ...]:
+        """The step's action key; for a Run that may need the network, a second one with the instant."""
+
+        def of(**extra: int) -> Key:
+            return key(step, lambda s: identity(known[id(s)]), world=WORLD, **extra)
+
+        if isinstance(step, FileOp) or step.network == "none":
+            return (of(),)
+        if step.network == "host":
+            return (of(present=self.options.present),)
+        return (of(), of(present=self.options.present))
+
+    @staticmethod
+    def _base(step: FileOp | Run, known: dict[int, Output]) -> Chain:
+        if step.base is None:
+            return Chain()
+        output = known[id(step.base)]
+        assert isinstance(output, Chain)
+        return output
+
+    @staticmethod
+    def _network_steps(node: Node, known: dict[int, Output], hermetic: bool) -> tuple[str, ...]:
+        inherited = [s for o in known.values() if isinstance(o, Chain) for s in o.network_steps]
+        return tuple(dict.fromkeys(inherited if hermetic else [*inherited, node.info.title]))
+
+    # ------------------------------------------------------------ making
+
+    def carry_out(self, node: Node, known: dict[int, Output]) -> tuple[Output, How]:
+        """Make the node's output, or find that another build just did."""
+        step = node.step
+        assert isinstance(step, FileOp | Run)
+        keys = self._keys(step, known)
+        with self.cache.only_one(keys[0]):
+            output = self._layer(node, step, known)
+            if output is not None:
+                return output, How()
+            for output_of in known.values():
+                self._bring(node, output_of)
+            result, outcome = self._make(node, step, known, keys)
+        base = self._base(step, known)
+        ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
+        chain = base.on_top(ref, node.info.title, self._network_steps(node, known, result.hermetic))
+        return chain, How(outcome.size, outcome.mended)
+
+    def _make(
+        self, node: Node, step: FileOp | Run, known: dict[int, Output], keys: tuple[Key, ...]
+    ) -> tuple[LayerResult, Outcome]:
+        trees = trees_of(known, self._listing_file)
+        form = self.options.compression if node.exported else None
+        if isinstance(step, FileOp):
+            outcome = self._send(node, file_work(step, trees, form or "none"))
+            return self._keep(keys[0], "fileop", outcome, hermetic=True), outcome
+        if step.network != "host":
+            network = "none" if step.network == "none" else "watched"
+            if network == "none" or not self._known_to_reach_out(keys[0]):
+                outcome = self._send(node, run_work(step, trees, step.clock, network, form))
+                if not outcome.reached_out:
+                    return self._keep(keys[0], "run", outcome, hermetic=True), outcome
+                self.cache.keep(keys[0], "run", LayerResult("", 0, False, reached_out=True))
+                self._fresh.add(keys[0])
+        outcome = self._send(node, run_work(step, trees, self.options.present, "host", form))
+        return self._keep(keys[-1], "run", outcome, hermetic=False), outcome
+
+    def _known_to_reach_out(self, name: Key) -> bool:
+        found = self.cache.layer(name, None)
+        return found is not None and found[0].reached_out
+
+    def _keep(self, name: Key, kind: str, outcome: Outcome, *, hermetic: bool) -> LayerResult:
+        result = LayerResult(outcome.diff_id, outcome.size, hermetic, mended=outcome.mended)
+        with self.store.results.batch():
+            self.cache.keep_form(outcome)
+            self.cache.keep(name, kind, result)
+        self._fresh.add(name)
+        return result
+
+    # ------------------------------------------------------------ bytes
+
+    def _bring(self, node: Node, output: Output) -> None:
+        """See to it that the bytes behind an input are in the store."""
+        if isinstance(output, Chain):
+            for layer in output.layers:
+                self.bring_base(layer.diff_id, node)
+        elif isinstance(output, OneFile) and not self.store.blobs.has(output.tree.digest):
+            source = next(
+                i
+                for i in node.inputs
+                if isinstance(i.step, FetchSource) and i.step.digest == output.tree.digest
+            )
+            assert isinstance(source.step, FetchSource)
+            self._progress.started(source.info)
+            self._fetcher.fetch_file(
+                source.step,
+                lambda done, total: self._progress.advanced(source.info, "download", done, total),
+            )
+
+    def bring_base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
+        """The layer as the base image has it, its blob brought; None for a layer of our own."""
+        found = self._bases.get(diff_id)
+        if found is None:
+            return None
+        source, layer = found
+        if not self.store.blobs.has(layer.digest):
+            info = node.info if node else None
+            self._fetcher.fetch_layer(
+                source,
+                layer.digest,
+                lambda done, total: self._progress.advanced(info, "download", done, total) if info else None,
+            )
+        return layer
+
+    def compress(self, chain: Chain, layers: int) -> tuple[Digest, int]:
+        """The stored form, in the build's compression, of the chain's layer number `layers` - 1."""
+        part = ChainTree(chain.layers[:layers])
+        diff_id = part.layers[-1].diff_id
+        form = self.options.compression
+        found = self.cache.stored(diff_id, form)
+        if found is None:
+            for layer in part.layers:
+                self.bring_base(layer.diff_id, None)
+            outcome = self._worker_process().carry_out(CompressWork(part, form), lambda event: None)
+            self.cache.keep_form(outcome)
+            found = parse_digest(outcome.blob), outcome.blob_size
+        return found
+
+    def _send(self, node: Node, spec: Spec) -> Outcome:
+        tail = _Tail()
+
+        def observe(event: Event) -> None:
+            if event.output is not None:
+                tail.add(event.output)
+                self._progress.output(node.info, event.output)
+            elif event.advanced is not None:
+                self._progress.advanced(node.info, *event.advanced)
+
+        try:
+            return self._worker_process().carry_out(spec, observe)
+        except BuildError as e:
+            if e.code == "run-failed":
+                e.output = tail.text()
+            raise
+
+    def _worker_process(self) -> WorkerProcess:
+        with self._lock:
+            if self._closed:
+                raise BuildError("cancelled", "the build was stopped", exit_status=1)
+            if self._worker is None:
+                self._worker = WorkerProcess(self.store.path, self.options.runtime)
+            return self._worker
+
+    def _listing_file(self, files: LocalFiles) -> str:
+        with self._lock:
+            path = self._listings.get(files.listing.digest)
+            if path is None:
+                path = self.store.temporary("listing")
+                with open(path, "wb") as f:
+                    f.write(msgspec.msgpack.encode(files.listing))
+                self._listings[files.listing.digest] = path
+            return path
+
+
+class _Tail:
+    """The end of a process's output: what a person needs to see of a failure."""
+
+    def __init__(self) -> None:
+        self.parts: deque[bytes] = deque()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        self.parts.append(data)
+        self.size += len(data)
+        while self.size - len(self.parts[0]) > _TAIL_BYTES:
+            self.size -= len(self.parts.popleft())
+
+    def text(self) -> str:
+        rows = b"".join(self.parts).decode("utf-8", "replace").splitlines()
+        return "\n".join(rows[-_TAIL_ROWS:])

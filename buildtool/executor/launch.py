@@ -1,0 +1,65 @@
+"""Launching: the process of a finished image, run in the sandbox to try the image."""
+
+from collections.abc import Callable
+
+from buildtool.diag import BuildError
+from buildtool.executor.pool import WorkerProcess
+from buildtool.executor.work import ChainTree, Event, LaunchWork, LayerRef, RunWork
+from buildtool.graph.model import ImageConfig, Platform
+from buildtool.store import Store
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def launch(
+    store: Store,
+    layers: tuple[LayerRef, ...],
+    config: ImageConfig,
+    platform: Platform,
+    argv: tuple[str, ...],
+    on_output: Callable[[bytes], None],
+    *,
+    runtime: str | None = None,
+) -> int:
+    """Run `argv`, or what the config says, over layers that are in the store; the exit status.
+
+    The process sees the machine's clock and network, as a container would.
+    """
+    env = {"PATH": _PATH, **dict(config.env)}
+    process = RunWork(
+        base=ChainTree(layers),
+        argv=argv_of(config, argv),
+        env=tuple(env.items()),
+        cwd=config.working_dir or "/",
+        user=config.user,
+        clock=0,
+        frozen=False,
+        network="host",
+        hostname="buildtool",
+        mounts=(),
+        finishers=(),
+        architecture=platform.architecture,
+        compression=None,
+    )
+
+    def observe(event: Event) -> None:
+        if event.output is not None:
+            on_output(event.output)
+
+    worker = WorkerProcess(store.path, runtime)
+    try:
+        return worker.carry_out(LaunchWork(process), observe).status
+    finally:
+        worker.close()
+
+
+def argv_of(config: ImageConfig, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """ENTRYPOINT and the arguments, which take the place of CMD, as `docker run` has it."""
+    whole = (*(config.entrypoint or ()), *(argv or config.cmd or ()))
+    if not whole:
+        raise BuildError(
+            "nothing-to-run",
+            "the image has neither an entrypoint nor a command",
+            hint="name the command to run behind the image",
+        )
+    return whole

@@ -1,0 +1,208 @@
+"""The executor: takes what the cache knows, and has the rest carried out, side by side.
+
+    WAITING --inputs known--> READY --cache knows--> DONE
+                                |
+                                +--started--> RUNNING --> DONE | FAILED
+
+A first pass in topological order asks the cache; a build in which nothing
+changed ends there, without a worker or a thread.  What is left is carried out by
+the worker process, at most `jobs` steps at once.  A failure stops the others.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildtool.diag import BuildError, Warned
+from buildtool.executor.api import BuildOptions, Built, BuiltImage, Fetcher
+from buildtool.executor.assembly import Assembly
+from buildtool.executor.cache import Cache
+from buildtool.executor.carry import Carrier
+from buildtool.executor.local import IgnoreFactory
+from buildtool.executor.outputs import Chain, Nothing, Output
+from buildtool.executor.plan import Node, plan
+from buildtool.executor.progress import Finished, Progress, StepInfo
+from buildtool.executor.work import LayerMissing
+from buildtool.graph.model import Image, Index, Step
+from buildtool.store import Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+#: How often a build begins again because a layer that the cache promised was damaged.
+_ATTEMPTS = 4
+
+
+class Executor:
+    """Builds graphs on one store.  `fetcher` brings what is not there, `progress` hears of it."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        progress: Progress,
+        options: BuildOptions,
+        ignore: IgnoreFactory,
+    ) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._progress = _OneAtATime(progress)
+        self._options = options
+        self._ignore = ignore
+
+    def build(self, roots: Sequence[Image | Index]) -> Built:
+        """Carry the graph out; BuildError, placed at the step's origin, if it cannot be."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._build(roots)
+            except LayerMissing as e:
+                self._progress.warned(
+                    Warned("layer-healed", f"layer {e.diff_id} was damaged; it is made again")
+                )
+        return self._build(roots)
+
+    def _build(self, roots: Sequence[Image | Index]) -> Built:
+        steps: list[Step] = list(roots)
+        carrier = Carrier(
+            self._store, Cache(self._store), self._fetcher, self._progress, self._options, self._ignore
+        )
+        try:
+            return _Build(plan(steps), carrier, self._progress, self._options.jobs).build(roots)
+        finally:
+            carrier.close()
+
+
+class _Build:
+    def __init__(self, nodes: list[Node], carrier: Carrier, progress: Progress, jobs: int) -> None:
+        self.nodes = nodes
+        self.carrier = carrier
+        self.progress = progress
+        self.jobs = jobs
+        self.outputs: dict[int, Output] = {}
+        self.cached = 0
+        self.executed = 0
+
+    def build(self, roots: Sequence[Image | Index]) -> Built:
+        self.progress.planned([n.info for n in self.nodes])
+        pending = [n for n in self.nodes if not self._from_cache(n)]
+        if pending:
+            self._carry_out(pending)
+        assembly = Assembly(self.carrier)
+        images: list[BuiltImage] = []
+        for root in roots:
+            of_root = root.images if isinstance(root, Index) else (root,)
+            images += [assembly.image(image, self._rootfs(image)) for image in of_root]
+        used = any(i.network_steps for i in images)
+        return Built(tuple(images), self.executed, self.cached, used)
+
+    def _rootfs(self, image: Image) -> Chain:
+        if image.rootfs is None:
+            return Chain()
+        output = self.outputs[id(image.rootfs)]
+        assert isinstance(output, Chain)
+        return output
+
+    def _inputs(self, node: Node) -> dict[int, Output] | None:
+        found = {id(i.step): self.outputs.get(id(i.step)) for i in node.inputs}
+        return None if None in found.values() else {k: v for k, v in found.items() if v is not None}
+
+    def _from_cache(self, node: Node) -> bool:
+        """Take a node's output without carrying anything out, if that can be."""
+        if isinstance(node.step, Image | Index):
+            self.outputs[id(node.step)] = Nothing()
+            return True
+        known = self._inputs(node)
+        output = None if known is None else self.carrier.recall(node, known)
+        if output is None:
+            return False
+        self.outputs[id(node.step)] = output
+        self._count(node, cached=True, seconds=0.0)
+        return True
+
+    def _count(self, node: Node, *, cached: bool, seconds: float) -> None:
+        if node.info.kind in ("fileop", "run"):
+            if cached:
+                self.cached += 1
+            else:
+                self.executed += 1
+                return
+        self.progress.finished(node.info, Finished(cached=cached, seconds=seconds))
+
+    def _carry_out(self, pending: list[Node]) -> None:
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+        waiting = {id(n): n for n in pending}
+        running: dict[Future[Output], Node] = {}
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                while waiting or running:
+                    for node in list(waiting.values()):
+                        known = self._inputs(node)
+                        if known is not None and len(running) < self.jobs:
+                            del waiting[id(node)]
+                            running[pool.submit(self._one, node, known)] = node
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        node = running.pop(future)
+                        self.outputs[id(node.step)] = future.result()
+            except BaseException:
+                self.carrier.close()
+                raise
+
+    def _one(self, node: Node, known: dict[int, Output]) -> Output:
+        begun = time.monotonic()
+        output = self.carrier.recall(node, known)
+        if output is not None:
+            self._count(node, cached=True, seconds=0.0)
+            return output
+        self.progress.started(node.info)
+        try:
+            output, how = self.carrier.carry_out(node, known)
+        except LayerMissing:
+            raise
+        except BuildError as e:
+            e.at(node.info.span)
+            self.progress.failed(node.info, e)
+            raise
+        self._count(node, cached=False, seconds=0.0)
+        self.progress.finished(
+            node.info,
+            Finished(cached=False, seconds=time.monotonic() - begun, size=how.size, mended=how.mended),
+        )
+        return output
+
+
+class _OneAtATime(Progress):
+    """Passes everything on, one call at a time."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._lock = threading.Lock()
+
+    def planned(self, steps: Sequence[StepInfo]) -> None:
+        with self._lock:
+            self._inner.planned(steps)
+
+    def started(self, step: StepInfo) -> None:
+        with self._lock:
+            self._inner.started(step)
+
+    def output(self, step: StepInfo, data: bytes) -> None:
+        with self._lock:
+            self._inner.output(step, data)
+
+    def advanced(self, step: StepInfo, phase: str, done: int, total: int | None) -> None:
+        with self._lock:
+            self._inner.advanced(step, phase, done, total)
+
+    def finished(self, step: StepInfo, how: Finished) -> None:
+        with self._lock:
+            self._inner.finished(step, how)
+
+    def failed(self, step: StepInfo, error: BuildError) -> None:
+        with self._lock:
+            self._inner.failed(step, error)
+
+    def warned(self, warning: Warned) -> None:
+        with self._lock:
+            self._inner.warned(warning)

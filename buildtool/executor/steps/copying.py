@@ -1,0 +1,204 @@
+"""COPY and ADD: from source paths to entries of a layer, by BuildKit's rules.
+
+- A folder as a source means its contents; the destination folder, if it must be
+  made, is 0755 like every parent that is made, not of the source's mode.
+- Folders inside take mode and owner of the source's, also where they exist.
+- Links that name a source, or lie in the destination, are followed inside their
+  own root; links among the contents stay links.
+- A file never replaces a folder, a folder never a file or a link.
+- Hard links survive inside one source.
+"""
+
+from collections.abc import Callable
+
+from buildtool.diag import BuildError, suggestion
+from buildtool.executor.patterns import has_wildcards, matches, split_wildcards
+from buildtool.executor.steps.archives import Spool, add_archive
+from buildtool.executor.steps.folders import make_folders
+from buildtool.executor.steps.modes import octal
+from buildtool.executor.steps.trees import Item, SourceTree, resolve
+from buildtool.executor.work import CopyWork
+from buildtool.layers.draft import LayerDraft
+from buildtool.layers.entry import Entry, Kind, display
+
+
+class Copier:
+    """One copy: `owner` None keeps the source's, `mode` None too; times of its own files are `epoch`."""
+
+    def __init__(
+        self,
+        work: CopyWork,
+        source: SourceTree,
+        draft: LayerDraft,
+        owner: tuple[int, int] | None,
+        mode: Callable[[int, bool], int] | None,
+        epoch: int,
+        spool: Spool,
+    ) -> None:
+        self.work = work
+        self.source = source
+        self.draft = draft
+        self.owner = owner
+        self.mode = mode
+        self.epoch = epoch
+        self.spool = spool
+
+    def copy(self) -> None:
+        """Copy every source path."""
+        for path in self.work.paths:
+            for found in self._sources(path):
+                self._one(found)
+
+    # ------------------------------------------------------------ sources
+
+    def _sources(self, path: str) -> list[bytes]:
+        """The paths that a source means; a pattern may mean none."""
+        clean = path.strip("/")
+        if not self.work.wildcards or not has_wildcards(clean):
+            plain = clean.replace("\\", "") if self.work.wildcards else clean
+            return [plain.encode("utf-8", "surrogateescape")]
+        fixed, pattern = split_wildcards(clean)
+        base = resolve(self.source, fixed.replace("\\", "").encode())
+        if base is None:
+            return []
+        found: list[bytes] = []
+        todo = [base]
+        while todo:
+            folder = todo.pop()
+            for name in self.source.names(folder):
+                here = folder + b"/" + name if folder else name
+                relative = here[len(base) + 1 if base else 0 :].decode("utf-8", "surrogateescape")
+                if self._matches(pattern, relative):
+                    found.append(here)
+                elif relative.count("/") < pattern.count("/"):
+                    todo.append(here)
+        return sorted(found)
+
+    def _matches(self, pattern: str, relative: str) -> bool:
+        try:
+            return matches(pattern, relative)
+        except ValueError as e:
+            raise BuildError("bad-pattern", f"the pattern {pattern!r} is not right: {e}") from None
+
+    # ------------------------------------------------------------ one source
+
+    def _one(self, path: bytes) -> None:
+        real = resolve(self.source, path)
+        item = None if real is None else self.source.lookup(real)
+        if real is None or item is None:
+            raise self._not_found(path)
+        if self.work.unpack and add_archive(
+            item, self.draft, self.work.dest.encode(), self.owner, self.epoch, self.spool
+        ):
+            return
+        dest = self._destination(item, path)
+        if item.kind is Kind.DIR:
+            self._contents(real, dest)
+        else:
+            self._place(item, dest, {})
+
+    def _destination(self, item: Item, path: bytes) -> bytes:
+        dest = self.work.dest.encode("utf-8", "surrogateescape")
+        above = dest if dest.endswith(b"/") else dest.rpartition(b"/")[0]
+        folder = self._make_folders(above)
+        if self.work.link:
+            real = dest.strip(b"/")
+        else:
+            real = self.draft.resolve(dest.strip(b"/"))
+        there = self.draft.lookup(real) if not dest.endswith(b"/") else self.draft.lookup(folder)
+        if dest.endswith(b"/"):
+            real = folder
+        is_folder = not real or (there is not None and there.kind is Kind.DIR)
+        if item.kind is Kind.DIR:
+            if is_folder:
+                return real
+            if there is not None:
+                raise BuildError(
+                    "copy-onto-file",
+                    f"cannot copy a folder to {display(real)}, which is a {there.kind}",
+                    hint="a folder is copied to a folder: name another destination",
+                    exit_status=1,
+                )
+            return self._make_folders(real)
+        if is_folder:
+            name = path.rpartition(b"/")[2]
+            return real + b"/" + name if real else name
+        return real
+
+    def _make_folders(self, path: bytes) -> bytes:
+        uid, gid = self.owner or (0, 0)
+        mode = octal(self.work.mode) if self.work.mode else None
+        return make_folders(self.draft, path, uid, gid, 0o755 if mode is None else mode & 0o777, self.epoch)
+
+    def _contents(self, folder: bytes, dest: bytes) -> None:
+        """Copy what is in a folder; deep trees are walked, not recursed into."""
+        inodes: dict[object, bytes] = {}
+        todo = [(folder, dest)]
+        while todo:
+            folder, dest = todo.pop()
+            for name in self.source.names(folder):
+                path = folder + b"/" + name if folder else name
+                target = dest + b"/" + name if dest else name
+                item = self.source.lookup(path)
+                if item is None:
+                    continue
+                if item.kind is Kind.DIR:
+                    there = self.draft.lookup(target)
+                    if there is not None and there.kind is not Kind.DIR:
+                        raise BuildError(
+                            "copy-onto-file",
+                            f"cannot copy a folder to {display(target)}, which is a {there.kind}",
+                            exit_status=1,
+                        )
+                    self.draft.add(self._entry(item, target))
+                    todo.append((path, target))
+                else:
+                    self._place(item, target, inodes)
+
+    def _place(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> None:
+        there = self.draft.lookup(target)
+        if there is not None and there.kind is Kind.DIR:
+            raise BuildError(
+                "copy-onto-folder",
+                f"cannot replace the folder {display(target)} with a {item.kind}",
+                exit_status=1,
+            )
+        self.draft.add(self._entry(item, target), item.content, inode=self._inode(item, target, inodes))
+
+    def _inode(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> object:
+        """What the names of one file have in common within this source, and with no other copy."""
+        if item.inode is None:
+            return None
+        first = inodes.setdefault(item.inode, target)
+        return (id(self), first)
+
+    def _entry(self, item: Item, path: bytes) -> Entry:
+        uid, gid = self.owner or (item.uid, item.gid)
+        mode = item.mode
+        if self.mode is not None and item.kind is not Kind.SYMLINK:
+            mode = self.mode(mode, item.kind is Kind.DIR)
+        return Entry(
+            path,
+            item.kind,
+            mode,
+            uid,
+            gid,
+            self.epoch if item.mtime is None else item.mtime,
+            item.size,
+            item.linkname,
+            item.major,
+            item.minor,
+            item.xattrs,
+        )
+
+    def _not_found(self, path: bytes) -> BuildError:
+        folder, _, name = path.rpartition(b"/")
+        near = suggestion(
+            name.decode("utf-8", "replace"),
+            [n.decode("utf-8", "replace") for n in self.source.names(folder)],
+        )
+        return BuildError(
+            "source-not-found",
+            f"there is no {display(path)!r} to copy",
+            hint=near or "paths are relative to the context; .dockerignore may leave it out",
+        )

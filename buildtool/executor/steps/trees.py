@@ -1,0 +1,213 @@
+"""Source trees: whatever a copy can take files from, seen alike."""
+
+import os
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from buildtool.diag import BuildError
+from buildtool.executor import local
+from buildtool.executor.local import Listing, Row
+from buildtool.executor.work import ChainTree, FileTree, LiteralTree, LocalTree, Tree
+from buildtool.executor.workshop import Observer, Workshop
+from buildtool.layers.entry import Content, FileContent, Kind
+from buildtool.layers.tree import Stack
+
+
+class Item(NamedTuple):
+    """A file as a copy sees it; `mtime` None: it has none of its own; `inode` the same for hard links."""
+
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    mtime: int | None
+    size: int
+    linkname: bytes
+    major: int
+    minor: int
+    xattrs: tuple[tuple[bytes, bytes], ...]
+    inode: object
+    content: Content
+
+
+class SourceTree(Protocol):
+    """Paths are relative, without slashes at their ends; b"" is the root."""
+
+    def lookup(self, path: bytes) -> Item | None:
+        """What is at a path, links not followed."""
+
+    def names(self, path: bytes) -> list[bytes]:
+        """The names in a folder, in bytewise order."""
+
+    def check(self) -> None:
+        """Raise BuildError if what was read is no longer what the step is keyed by."""
+
+
+def open_tree(tree: Tree, shop: Workshop, observer: Observer) -> SourceTree:
+    """The tree that an input of work names."""
+    if isinstance(tree, ChainTree):
+        return _StackTree(shop.stack(tree, observer))
+    if isinstance(tree, LocalTree):
+        with open(tree.listing, "rb") as f:
+            listing = msgspec.msgpack.decode(f.read(), type=Listing)
+        return _ListedTree(tree.folder, listing.rows)
+    if isinstance(tree, FileTree):
+        path = shop.store.blobs.path(tree.digest)
+        size = shop.store.blobs.size(tree.digest)
+        content = FileContent(path, None, size)
+        return _MadeTree({tree.name.encode(): _file(tree.mode, size, content)})
+    if isinstance(tree, LiteralTree):
+        return _MadeTree({path.encode(): _file(mode, len(data), data) for path, data, mode in tree.files})
+    raise TypeError(type(tree).__name__)
+
+
+def resolve(tree: SourceTree, path: bytes) -> bytes | None:
+    """The path with every link followed inside the tree; None where it leads nowhere."""
+    done: list[bytes] = []
+    todo = [p for p in reversed(path.split(b"/")) if p not in (b"", b".")]
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == b"..":
+            del done[-1:]
+            continue
+        here = b"/".join([*done, part])
+        item = tree.lookup(here)
+        if item is None:
+            return None
+        if item.kind is not Kind.SYMLINK:
+            done.append(part)
+            continue
+        links += 1
+        if links > 255:
+            raise BuildError("link-loop", f"{path!r} goes through too many links", exit_status=1)
+        if item.linkname.startswith(b"/"):
+            done = []
+        todo += [p for p in reversed(item.linkname.split(b"/")) if p not in (b"", b".")]
+    return b"/".join(done)
+
+
+def _file(mode: int, size: int, content: Content) -> Item:
+    return Item(Kind.FILE, mode, 0, 0, None, size, b"", 0, 0, (), None, content)
+
+
+_FOLDER = Item(Kind.DIR, 0o755, 0, 0, None, 0, b"", 0, 0, (), None, None)
+
+
+class _MadeTree:
+    """Files that have no folder of their own on disk."""
+
+    def __init__(self, files: dict[bytes, Item]) -> None:
+        self.items = dict(files)
+        self.children: dict[bytes, set[bytes]] = {b"": set()}
+        for path in files:
+            while path:
+                parent, _, name = path.rpartition(b"/")
+                self.children.setdefault(parent, set()).add(name)
+                path = parent
+                if path:
+                    self.items.setdefault(path, _FOLDER)
+        self.items[b""] = _FOLDER
+
+    def lookup(self, path: bytes) -> Item | None:
+        return self.items.get(path)
+
+    def names(self, path: bytes) -> list[bytes]:
+        return sorted(self.children.get(path, ()))
+
+    def check(self) -> None:
+        pass
+
+
+_KINDS = {
+    local.FILE: Kind.FILE,
+    local.FOLDER: Kind.DIR,
+    local.LINK: Kind.SYMLINK,
+    local.FIFO: Kind.FIFO,
+    local.CHAR: Kind.CHAR,
+    local.BLOCK: Kind.BLOCK,
+}
+
+
+class _ListedTree:
+    """A local folder, as it was when it was listed."""
+
+    def __init__(self, folder: str, rows: list[Row]) -> None:
+        self.folder = folder
+        self.root = folder.encode("utf-8", "surrogateescape") + b"/"
+        self.rows = {r.path: r for r in rows}
+        self.children: dict[bytes, list[bytes]] = {}
+        for path in self.rows:
+            parent, _, name = path.rpartition(b"/")
+            self.children.setdefault(parent, []).append(name)
+
+    def lookup(self, path: bytes) -> Item | None:
+        row = self.rows.get(path)
+        if row is None:
+            return None if path else _FOLDER
+        kind = _KINDS[row.kind]
+        content = FileContent(self.root + path, None, row.size) if kind is Kind.FILE else None
+        link = row.detail if kind is Kind.SYMLINK else b""
+        inode = row.inode if kind is Kind.FILE else None
+        size = row.size if kind is Kind.FILE else 0
+        return Item(
+            kind,
+            row.mode,
+            0,
+            0,
+            None,
+            size,
+            link,
+            os.major(row.rdev),
+            os.minor(row.rdev),
+            (),
+            inode,
+            content,
+        )
+
+    def names(self, path: bytes) -> list[bytes]:
+        return self.children.get(path, [])
+
+    def check(self) -> None:
+        changed = local.unchanged(self.folder, list(self.rows.values()))
+        if changed is not None:
+            raise BuildError(
+                "file-changed",
+                f"{changed!r} changed while the image was being built",
+                hint="build again when nothing writes to the folder",
+                exit_status=1,
+            )
+
+
+class _StackTree:
+    """The root filesystem of another step; its files keep owner, times and attributes."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def lookup(self, path: bytes) -> Item | None:
+        node = self.stack.lookup(path)
+        if node is None:
+            return _FOLDER if not path else None
+        entry = node.entry()
+        return Item(
+            entry.kind,
+            entry.mode,
+            entry.uid,
+            entry.gid,
+            entry.mtime,
+            entry.size,
+            entry.linkname,
+            entry.major,
+            entry.minor,
+            entry.xattrs,
+            node.inode if node.stat.st_nlink > 1 else None,
+            node.content(),
+        )
+
+    def names(self, path: bytes) -> list[bytes]:
+        return self.stack.list(path)
+
+    def check(self) -> None:
+        pass

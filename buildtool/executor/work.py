@@ -1,0 +1,228 @@
+"""Work: one step as data, complete enough to be carried out in another process or on another machine.
+
+A `Spec` names its inputs by digest.  `python -m buildtool.executor.worker SPEC`
+carries one out and prints its `Outcome`; the local executor sends the same
+structures to a worker process over a pipe, and a remote one would send them as
+an action.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from buildtool.diag import BuildError
+from buildtool.digest import Digest
+from buildtool.store import chain_id
+
+
+class LayerRef(msgspec.Struct, frozen=True, array_like=True):
+    """A layer by its `diff_id`; `blob` is its stored form, empty while there is only a snapshot."""
+
+    diff_id: Digest
+    blob: str = ""
+    size: int = 0
+
+
+class ChainTree(msgspec.Struct, frozen=True, tag="chain"):
+    """The tree that layers make, lowest first."""
+
+    layers: tuple[LayerRef, ...]
+
+
+class LocalTree(msgspec.Struct, frozen=True, tag="local"):
+    """Files of a folder: the listing (a file in the store's tmp) says which, and what they are."""
+
+    folder: str
+    listing: str
+
+
+class FileTree(msgspec.Struct, frozen=True, tag="file"):
+    """One blob of the store under a file name."""
+
+    digest: Digest
+    name: str
+    mode: int
+
+
+class LiteralTree(msgspec.Struct, frozen=True, tag="literal"):
+    """Files by value: path, bytes, mode."""
+
+    files: tuple[tuple[str, bytes, int], ...]
+
+
+Tree: TypeAlias = ChainTree | LocalTree | FileTree | LiteralTree
+
+
+class CopyWork(msgspec.Struct, frozen=True, tag="copy"):
+    """A CopyAction, its source a tree; `owner` is user and group as written."""
+
+    source: Tree
+    paths: tuple[str, ...]
+    dest: str
+    owner: tuple[str, str] | None
+    mode: str | None
+    exclude: tuple[str, ...]
+    parents: bool
+    unpack: bool
+    link: bool
+    wildcards: bool
+
+
+class FolderWork(msgspec.Struct, frozen=True, tag="folder"):
+    """A MakeFolderAction."""
+
+    path: str
+    owner: tuple[str, str] | None
+    mode: int
+
+
+class LinkWork(msgspec.Struct, frozen=True, tag="link"):
+    """A MakeLinkAction."""
+
+    path: str
+    target: str
+    owner: tuple[str, str] | None
+
+
+class DebsWork(msgspec.Struct, frozen=True, tag="debs"):
+    """An UnpackDebsAction, its source a tree."""
+
+    source: Tree
+
+
+ActionWork: TypeAlias = CopyWork | FolderWork | LinkWork | DebsWork
+
+
+class FileWork(msgspec.Struct, frozen=True, tag="files"):
+    """Carry out the actions of a FileOp."""
+
+    base: ChainTree
+    actions: tuple[ActionWork, ...]
+    epoch: int
+    compression: str | None
+
+
+class MountWork(msgspec.Struct, frozen=True):
+    """A mount of the graph with its source replaced by a tree."""
+
+    target: str
+    source: Tree | None = None
+    path: str = "/"
+    read_only: bool = True
+    size: int | None = None
+
+
+class RunWork(msgspec.Struct, frozen=True, tag="run"):
+    """Carry out a Run.  `network` is `none`, `watched` (none, and say if it was wanted) or `host`."""
+
+    base: ChainTree
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    user: str
+    clock: int
+    frozen: bool
+    network: str
+    hostname: str
+    mounts: tuple[MountWork, ...]
+    finishers: tuple[str, ...]
+    architecture: str
+    compression: str | None
+
+
+class LaunchWork(msgspec.Struct, frozen=True, tag="launch"):
+    """Run a process as a person tries an image: its output and exit status matter, its changes are lost."""
+
+    process: RunWork
+
+
+class CompressWork(msgspec.Struct, frozen=True, tag="compress"):
+    """Give the topmost layer of a chain a stored form, from its snapshot or its plain tar."""
+
+    chain: ChainTree
+    compression: str
+
+
+Spec: TypeAlias = FileWork | RunWork | LaunchWork | CompressWork
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What carrying out a spec gave.
+
+    `size` is that of the tar; `blob` and `blob_size` are empty where no stored
+    form was made.  `reached_out`: a watched process wanted the network, and there
+    is no layer.  `status` is the exit status of a launched process.
+    """
+
+    diff_id: str = ""
+    size: int = 0
+    blob: str = ""
+    blob_size: int = 0
+    compression: str = ""
+    reached_out: bool = False
+    mended: tuple[str, ...] = ()
+    status: int = 0
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A BuildError on its way between processes."""
+
+    code: str
+    message: str
+    hint: str = ""
+    output: str = ""
+    exit_status: int = 1
+    missing: str = ""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Parent to worker: carry this out, in the order of arrival or side by side."""
+
+    number: int
+    spec: Spec
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Worker to parent, about request `number`; exactly one of the last three ends a request."""
+
+    number: int
+    output: bytes | None = None
+    advanced: tuple[str, int, int | None] | None = None
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    crash: str | None = None
+
+
+class LayerMissing(BuildError):
+    """A layer that was thought to be in the store is not, or is damaged: its step must run again."""
+
+    def __init__(self, diff_id: str) -> None:
+        super().__init__("layer-missing", f"layer {diff_id} is not in the store", exit_status=1)
+        self.diff_id = diff_id
+
+
+def failure_of(error: BuildError) -> Failure:
+    """The error as data; spans stay with the parent, which knows the step."""
+    missing = error.diff_id if isinstance(error, LayerMissing) else ""
+    return Failure(error.code, error.message, error.hint, error.output, error.exit_status, missing)
+
+
+def error_of(failure: Failure) -> BuildError:
+    """The error again."""
+    if failure.missing:
+        return LayerMissing(failure.missing)
+    return BuildError(
+        failure.code,
+        failure.message,
+        hint=failure.hint,
+        output=failure.output,
+        exit_status=failure.exit_status,
+    )
+
+
+def chain_ids(layers: tuple[LayerRef, ...]) -> list[Digest]:
+    """The ChainID of each prefix of the layers, lowest first (image-spec, "Layer ChainID")."""
+    chains: list[Digest] = []
+    for layer in layers:
+        chains.append(chain_id(chains[-1] if chains else None, layer.diff_id))
+    return chains

@@ -1,0 +1,58 @@
+"""The oracle: Dockerfiles with the result that real BuildKit gave, built here and compared.
+
+The cases stand beside the repository.  `tests/support/oracle-pending.txt` names
+those that use parts of the language which are still refused; one that passes
+must leave the list.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ORACLE = ROOT.parent / "shared" / "oracle"
+PENDING = set((ROOT / "tests" / "support" / "oracle-pending.txt").read_text().split())
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not ORACLE.is_dir(), reason="the oracle's cases are not beside the repository"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the cases make owners and device nodes"),
+]
+
+
+def names() -> list[str]:
+    return sorted(p.parent.name for p in ORACLE.glob("cases/*/case.toml"))
+
+
+@pytest.fixture(scope="session")
+def check() -> ModuleType:
+    sys.path.insert(0, str(ORACLE))
+    spec = importlib.util.spec_from_file_location("oracle_check", ORACLE / "check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("oracle-store")
+
+
+@pytest.mark.parametrize("name", names())
+def test_case(name: str, check: ModuleType, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDTOOL_STORE", str(store))
+    opts = argparse.Namespace(
+        tool=[sys.executable, "-m", "buildtool"], timeout=120, no_cache=False, no_lines=False, verbose=True
+    )
+    _, problem, _ = check.one(name, opts)
+    if name in PENDING:
+        assert problem is not None, f"{name} passes: take it from oracle-pending.txt"
+        pytest.xfail("not built yet")
+    assert problem is None, problem
