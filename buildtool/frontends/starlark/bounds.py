@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 MAX_NESTING = 200
 MAX_CHAIN = 1_000
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
       (?P<space>   [ \t\r]+ | \\\n )
     | (?P<comment> \#[^\n]* )
@@ -55,7 +55,7 @@ def check(text: str, file: str) -> None:
     elifs = 0
     fresh = True
     line = 1
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         kind = token.lastgroup
         if kind == "line":
             line += 1

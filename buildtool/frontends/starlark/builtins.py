@@ -15,19 +15,9 @@ import msgspec
 from buildtool.diag import BuildError, Note
 from buildtool.digest import sha256
 from buildtool.frontends.starlark import callsite
-from buildtool.frontends.starlark.declared import (
-    STEPS,
-    TARGETS,
-    BindMount,
-    Globbed,
-    Package,
-    Printed,
-    Site,
-    Target,
-    TargetRecord,
-    TmpfsMount,
-)
+from buildtool.frontends.starlark.declared import TARGETS, Globbed, Package, Printed, Target, TargetRecord
 from buildtool.frontends.starlark.globbing import glob
+from buildtool.frontends.starlark.steps import STEPS, BindMount, Site, TmpfsMount
 
 MAX_TARGETS = 20_000
 MAX_PRINTED = 1_000
@@ -84,18 +74,18 @@ class Builtins:
 
     def make(self, kind: str, stack: str, values: dict[str, object]) -> object:
         """The fields of a step."""
-        record = _convert(kind, {**values, "step": kind, "at": self._sites(stack)}, STEPS[kind])
+        record = _convert(kind, {**values, "step": kind, "at": self._sites(stack, kind)}, STEPS[kind])
         return _fields(record, "step")
 
     def make_mount(self, kind: str, stack: str, values: dict[str, object]) -> object:
         """The fields of a mount."""
-        self._sites(stack)
+        self._sites(stack, f"{kind}_mount")
         shape = BindMount if kind == "bind" else TmpfsMount
         return _fields(_convert(f"{kind}_mount", {**values, "mount": kind}, shape), "mount")
 
     def declare(self, kind: str, stack: str, values: dict[str, object]) -> None:
         """Add a target to the package."""
-        sites = self._sites(stack)
+        sites = self._sites(stack, kind)
         loading = self._loading(f"native.{kind}")
         record = _convert(f"native.{kind}", {**values, "target": kind, "at": sites}, TARGETS[kind])
         target: Target = record  # type: ignore[assignment]
@@ -107,7 +97,7 @@ class Builtins:
 
     def glob(self, stack: str, values: dict[str, object]) -> list[str]:
         """The files of the package that match."""
-        self._sites(stack)
+        self._sites(stack, "glob")
         loading = self._loading("glob")
         wanted = _convert("glob", values, _GlobArguments)
         found = glob(loading.folder, wanted.include, wanted.exclude)
@@ -122,12 +112,12 @@ class Builtins:
 
     def print(self, stack: str, words: list[str]) -> None:
         """Keep a line for whoever builds."""
-        sites = self._sites(stack)
+        sites = self._sites(stack, "print")
         if self.current is not None and len(self.current.printed) < MAX_PRINTED:
             self.current.printed.append(Printed(" ".join(words)[:MAX_LINE], tuple(sites)))
 
     def package_name(self, stack: str) -> str:
-        self._sites(stack)
+        self._sites(stack, "package_name")
         return self._loading("native.package_name").name
 
     def _loading(self, function: str) -> Loading:
@@ -139,12 +129,14 @@ class Builtins:
             )
         return self.current
 
-    def _sites(self, stack: str) -> list[Site]:
+    def _sites(self, stack: str, name: str) -> list[Site]:
         frames = callsite.frames_of(stack)
         if frames:
             self._mark(frames[-1].file, frames[-1].line)
+        calls = [*(f.function for f in frames[1:]), name]
         return [
-            Site(f.file, f.line, f.function, callsite.line_of(self._source, f.file, f.line)) for f in frames
+            Site(f.file, f.line, f.function, call, callsite.line_of(self._source, f.file, f.line))
+            for f, call in zip(frames, calls, strict=False)
         ]
 
     def _duplicate(self, target: TargetRecord, earlier: TargetRecord) -> BuildError:
@@ -201,10 +193,14 @@ def _fields(record: msgspec.Struct, tag: str) -> object:
     return plain
 
 
+def _type_names(names: str) -> str:
+    return " or ".join(_SHOWN_AS.get(n, n) for n in names.split(" | ") if n != "null" or names == "null")
+
+
 def _explained(problem: str) -> str:
     """A message of msgspec in the words of a BUILD file."""
     text, _, path = problem.partition(" - at ")
-    text = re.sub(r"`([a-z]+)(?: \| null)?`", lambda m: _SHOWN_AS.get(m[1], m[0]), text)
+    text = re.sub(r"`([a-z |]+)`", lambda m: _type_names(m[1]), text)
     text = text[:1].lower() + text[1:] if text.startswith(("Expected", "Object", "Invalid")) else text
     where = path.strip("`").removeprefix("$").removeprefix(".")
     where = re.sub(r"\[\.\.\.\]", "", where)

@@ -30,6 +30,9 @@ _FRAME = re.compile(r"  \* (.+):(\d+), in (.+)")
 _PLACE = re.compile(r"^ *--> (.+):(\d+):(\d+)$", re.MULTILINE)
 _CARETS = re.compile(r"^ +\| ( *)(\^+)$", re.MULTILINE)
 _CALLED = re.compile(r"(call to `?)(?:[^\s`]*\.star\.)([A-Za-z_])")
+_CONVERSION = re.compile(r"Error unpacking value for parameter `\w+` of type `(\w+)`?")
+_UNPASSABLE = re.compile(r"Operation `serde::serialize` not supported on type `(\w+)`")
+_SHIPPED = "@rules//"
 #: Of a recursion only the ends are worth reading.
 _MAX_NOTES = 8
 
@@ -59,11 +62,15 @@ def frames_of(stack: str) -> list[Frame]:
 
 def span_of(frame: Frame, source: Source, name: str = "") -> Span:
     """The line of a frame, or in it the call of `name`."""
-    text = line_of(source, frame.file, frame.line)
+    return located(frame.file, frame.line, line_of(source, frame.file, frame.line), name)
+
+
+def located(file: str, line: int, text: str, name: str) -> Span:
+    """A line, or in its `text` the call of `name`."""
     column, end = len(text) - len(text.lstrip()) + 1, 0
-    if name and (match := re.search(rf"(?<![\w.])(?:native\.)?{re.escape(name)}\s*\(", text)):
-        column, end = match.start() + 1, match.end()
-    return Span(frame.file, frame.line, column, frame.line, end, text)
+    if name and (match := re.search(rf"(?<![\w.])(?:native\.)?{re.escape(name)}(?=\s*\()", text)):
+        column, end = match.start() + 1, match.end() + 1
+    return Span(file, line, column, line, end, text)
 
 
 def line_of(source: Source, file: str, line: int) -> str:
@@ -85,25 +92,62 @@ def callers(frames: list[Frame], source: Source) -> tuple[Note, ...]:
 
 
 def error_of(text: str, source: Source) -> BuildError:
-    """The error that the text of a StarlarkError tells, at its place and with its callers."""
-    head, _, rest = _split(text)
+    """The error that the text of a StarlarkError tells, at its place and with its callers.
+
+    The place is where it happened, but for shipped rules: what is wrong there is what
+    the rule was given, so the place is the rule's call, and a note tells the rest.
+    """
+    head, rest = _split(text)
     places = list(_PLACE.finditer(rest))
     message, tail = (rest[: places[-1].start()], rest[places[-1].end() :]) if places else (rest, "")
-    message = _CALLED.sub(r"\1\2", message.strip()) or "the evaluation failed"
     frames = frames_of(head)
-    if not places or places[-1][1] == PRELUDE:
-        span = span_of(frames[-1], source) if frames else None
-    else:
+    inner: list[tuple[str, Span]] = []
+    if places and places[-1][1] != PRELUDE:
         span = _exact(places[-1], tail, source)
-        if frames and (frames[-1].file, frames[-1].line) != (span.file, span.line):
-            frames.append(Frame(span.file, span.line, ""))
-    return BuildError(_code(message), message, span=span, notes=callers(frames, source))
+        if frames and (frames[-1].file, frames[-1].line) == (span.file, span.line):
+            function = frames.pop().function
+        else:
+            function = ""
+        inner.append((function, span))
+    elif frames:
+        builtin = _builtin(head)
+        last = frames.pop()
+        inner.append((last.function, span_of(last, source, builtin)))
+    while inner and inner[-1][1].file.startswith(_SHIPPED) and frames:
+        outer = frames.pop()
+        inner.append((outer.function, span_of(outer, source, inner[-1][0])))
+    notes = [Note(f"in {function or span.file}()", span) for function, span in reversed(inner[:-1])]
+    if inner:
+        function, span = inner[-1]
+        notes += callers([*frames, Frame(span.file, span.line, function)], source)
+    message = _worded(message)
+    return BuildError(_code(text, message), message, span=inner[-1][1] if inner else None, notes=notes)
 
 
-def _split(text: str) -> tuple[str, str, str]:
+def _builtin(head: str) -> str:
+    """The builtin that a traceback ends in, which is a function of the prelude."""
+    for row in head.split("\n"):
+        if (match := _FRAME.fullmatch(row)) and match[1] == PRELUDE:
+            return match[3].removeprefix("_native_")
+    return ""
+
+
+def _worded(message: str) -> str:
+    message = _CALLED.sub(r"\1\2", message.strip()).removeprefix("fail: ")
+    message = message.removeprefix("StarlarkError: ").replace("_native_", "native.")
+    if match := _CONVERSION.fullmatch(message):
+        return f"an argument is no {match[1]}, or too large for one"
+    if match := _UNPASSABLE.fullmatch(message):
+        return f"a {match[1]} cannot be an argument here"
+    return message or "the evaluation failed"
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The frames, and what follows `error: `."""
     if text.startswith("error: "):
-        return "", "", text[7:]
-    return text.partition("\nerror: ")
+        return "", text[7:]
+    head, _, rest = text.partition("\nerror: ")
+    return head, rest
 
 
 def _exact(place: re.Match[str], tail: str, source: Source) -> Span:
@@ -117,8 +161,8 @@ def _named(frame: Frame) -> str:
     return frame.file if frame.function == "<module>" else f"{frame.function}()"
 
 
-def _code(message: str) -> str:
-    if message.startswith("fail: "):
+def _code(text: str, message: str) -> str:
+    if "error: fail: " in text:
         return "starlark-fail"
     if message.startswith("Parse error: ") or "in this dialect" in message:
         return "starlark-syntax"

@@ -5,20 +5,25 @@ the name of a package, with what the package declares or the error.  It may not
 write files or start processes, and its memory and processor time are bounded.
 Evaluation runs in a thread with a large stack, because the evaluator recurses.
 
-A message is its length in 4 bytes, most significant first, and its body.  An
+A message is its length in 4 bytes, most significant first, and its body.  A request's
+body is `L` and a package's name, or `M` and a name to load with marks; an
 answer's body is `P` and a package, or `E` and an error, both JSON.
 """
 
 import os
 import resource
+import signal
 import sys
 import threading
 
 STACK = 256 << 20
 #: Address space, the stack included.
 MEMORY = 1 << 30
-#: Processor seconds for one request: beyond what the evaluator allows itself.
-SECONDS = 4
+#: Processor seconds for one request, beyond what the evaluator allows itself; and with marks.
+SECONDS = 2.5
+SECONDS_WITH_MARKS = 1.0
+#: How the process ends itself when it has no memory left.
+NO_MEMORY = 86
 MARK_SIZE = 512
 
 
@@ -48,17 +53,18 @@ def _serve(root: str, rules: str, mark: int, answers: int) -> None:
     evaluator = Evaluator(root, rules, note)
     requests = sys.stdin.buffer
     while head := requests.read(4):
-        package = requests.read(int.from_bytes(head, "big")).decode()
-        _allow(SECONDS)
+        request = requests.read(int.from_bytes(head, "big"))
+        marks = request[:1] == b"M"
+        # The signal ends the process, even within one long operation of the evaluator.
+        signal.setitimer(signal.ITIMER_PROF, SECONDS_WITH_MARKS if marks else SECONDS)
         try:
-            answer = b"P" + encode(evaluator.package(package))
+            answer = b"P" + encode(evaluator.package(request[1:].decode(), marks=marks))
         except BuildError as e:
             answer = b"E" + encode_error(e)
+        except MemoryError:
+            os._exit(NO_MEMORY)
+        except BaseException as e:
+            # A panic of the evaluator, after which it must not be used any more.
+            os._exit(NO_MEMORY if "out of memory" in str(e) else 1)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         write_message(answers, answer)
-
-
-def _allow(seconds: int) -> None:
-    """Let the kernel end this process when it has used `seconds` of processor time from now on."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime) + seconds + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))

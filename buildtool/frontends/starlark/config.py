@@ -7,6 +7,7 @@ from typing import Any
 
 from buildtool.diag import Span
 from buildtool.frontends.starlark import declared as d
+from buildtool.frontends.starlark import steps as s
 from buildtool.frontends.starlark.labels import Label
 from buildtool.frontends.starlark.workspace import span_of_site
 from buildtool.graph.model import Healthcheck, Origin
@@ -34,17 +35,17 @@ class Asked:
         """Where the BUILD file declares the target."""
         return span_of_site(self.target.at[0]) if self.target.at else None
 
-    def origin(self, title: str, step: d.StepRecord | None = None) -> Origin:
+    def origin(self, title: str, step: s.StepRecord | None = None) -> Origin:
         """Where a step of the target was written down: in the BUILD file, whatever rule made it."""
         span = span_of_site(step.at[0]) if step is not None and step.at else self.span
         return Origin(title, span, str(self.label))
 
 
-def _cmd(stage: Stage, step: d.Cmd) -> Stage:
+def _cmd(stage: Stage, step: s.Cmd) -> Stage:
     return stage.cmd(_command(stage, step.command))
 
 
-def _healthcheck(stage: Stage, step: d.Healthcheck) -> Stage:
+def _healthcheck(stage: Stage, step: s.Healthcheck) -> Stage:
     if step.command is None:
         return stage.healthcheck(Healthcheck(("NONE",)))
     test: tuple[str, ...]
@@ -64,8 +65,8 @@ def _healthcheck(stage: Stage, step: d.Healthcheck) -> Stage:
     )
 
 
-def _expose(stage: Stage, step: d.Expose) -> Stage:
-    return stage.expose(*(p for port in step.ports for p in _ports(port)))
+def _expose(stage: Stage, step: s.Expose) -> Stage:
+    return stage.expose(*dict.fromkeys(p for port in step.ports for p in _ports(port)))
 
 
 def _ports(text: str) -> list[str]:
@@ -89,13 +90,13 @@ def nanoseconds(text: str) -> int:
 
 #: What a step of each of these kinds does to a stage.
 CONFIG_OPERATIONS: dict[type, Callable[[Stage, Any], Stage]] = {
-    d.Env: lambda stage, step: stage.env(*step.values),
-    d.Label: lambda stage, step: stage.label(*step.values),
-    d.User: lambda stage, step: stage.user(step.name),
-    d.Expose: _expose,
-    d.Volume: lambda stage, step: stage.volume(*step.paths),
-    d.Cmd: _cmd,
-    d.Shell: lambda stage, step: stage.shell(step.argv),
-    d.StopSignal: lambda stage, step: stage.stop_signal(step.signal),
-    d.Healthcheck: _healthcheck,
+    s.Env: lambda stage, step: stage.env(*step.values),
+    s.Label: lambda stage, step: stage.label(*step.values),
+    s.User: lambda stage, step: stage.user(step.name),
+    s.Expose: _expose,
+    s.Volume: lambda stage, step: stage.volume(*step.paths),
+    s.Cmd: _cmd,
+    s.Shell: lambda stage, step: stage.shell(step.argv),
+    s.StopSignal: lambda stage, step: stage.stop_signal(step.signal),
+    s.Healthcheck: _healthcheck,
 }

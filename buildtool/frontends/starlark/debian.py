@@ -112,7 +112,7 @@ def lower_debian_root(
         platform=platform,
         origin=asked.origin(f"install {len(packages)} packages"),
     )
-    stage = Stage(platform, epoch).env(("PATH", DEFAULT_PATH))
+    stage = Stage.scratch(platform, epoch)
     stage = stage.files(
         CopyAction(source=installed, paths=("/",), dest="/"),
         origin=asked.origin(f"root filesystem {asked.label}"),

@@ -18,9 +18,10 @@ from buildtool.frontends.starlark import bounds, callsite
 from buildtool.frontends.starlark.builtins import Builtins, Loading
 from buildtool.frontends.starlark.declared import Package
 from buildtool.frontends.starlark.labels import BUILD_FILE, ModuleLabel, parse_module
+from buildtool.frontends.starlark.marks import MARK, marked
 
 #: Seconds of processor time for one package with all that it loads.
-MAX_SECONDS = 3.0
+MAX_SECONDS = 2.0
 MAX_CALLS = 200
 MAX_LOADS = 50
 
@@ -47,10 +48,15 @@ class Evaluator:
         self._frozen: dict[ModuleLabel, tuple[sl.FrozenModule, dict[str, str]]] = {}
         self._loading: list[ModuleLabel] = []
         self._failure: BuildError | None = None
+        self._marks = False
         self._deadline = 0.0
 
-    def package(self, name: str) -> Package:
-        """The package, its BUILD.star evaluated; BuildError with the place and its callers."""
+    def package(self, name: str, *, marks: bool = False) -> Package:
+        """The package, its BUILD.star evaluated; BuildError with the place and its callers.
+
+        With `marks`, each statement notes its line before it runs.
+        """
+        self._marks = marks
         self._deadline = process_time() + MAX_SECONDS
         self._loading.clear()
         self._failure = None
@@ -79,6 +85,9 @@ class Evaluator:
         loader = sl.FileLoader(partial(self._load, label, reads))
         try:
             sl.eval(module, self._prelude, self._globals)
+            if self._marks:
+                module.add_callable(MARK, partial(self._mark, file))
+                text = marked(text)
             ast = sl.parse(file, text, self._dialect)
             sl.eval_with(options, module, ast, self._globals, file_loader=loader)
         except sl.StarlarkError as e:

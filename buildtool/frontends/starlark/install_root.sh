@@ -42,4 +42,3 @@ fi
 rm -f /var/log/alternatives.log /var/log/dpkg.log /var/log/apt/*.log
 rm -f /var/lib/dpkg/*-old /var/cache/debconf/*-old
 rm -f /var/cache/ldconfig/aux-cache
-rm -rf /var/cache/apt/archives/partial /var/lib/apt/lists/partial

@@ -119,7 +119,7 @@ def parse_module(text: str, package: str, shipped: bool) -> ModuleLabel:
     where, colon, name = rest.rpartition(":")
     if not colon:
         where, _, name = rest.rpartition("/")
-        if where and not text.startswith(("//", "@")):
+        if where and ".." not in where and not text.startswith(("//", "@")):
             raise _bad_load(text, f"a file of another package is //{rest}")
     if where:
         package = where

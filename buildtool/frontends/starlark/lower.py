@@ -13,6 +13,7 @@ from typing import Protocol
 
 from buildtool.diag import BuildError, Note, Span
 from buildtool.frontends.starlark import declared as d
+from buildtool.frontends.starlark import steps as s
 from buildtool.frontends.starlark.config import CONFIG_OPERATIONS, Asked
 from buildtool.frontends.starlark.debian import lower_debian_root
 from buildtool.frontends.starlark.labels import BUILD_FILE, Label, is_label, parse_label
@@ -34,7 +35,7 @@ from buildtool.graph.model import (
     Step,
     TmpfsMount,
 )
-from buildtool.graph.stage import Stage, shell_argv
+from buildtool.graph.stage import Stage, clean_path, shell_argv
 from buildtool.lock.debian import DebianPackage, DebianRequest
 
 
@@ -93,7 +94,7 @@ class Lowering:
         if isinstance(target, d.ImageTarget):
             return self._image_target(asked, target, platform)
         if isinstance(target, d.LayerTarget):
-            return self._layer(Stage(platform, self._epoch), label, target).image(
+            return self._layer(Stage.scratch(platform, self._epoch), label, target).image(
                 origin=asked.origin(str(label))
             )
         if isinstance(target, d.DockerfileTarget):
@@ -120,22 +121,22 @@ class Lowering:
     # ------------------------------------------------------------ kinds of targets
 
     def _image_target(self, asked: Asked, target: d.ImageTarget, platform: Platform) -> Image:
-        stage = Stage(platform, self._epoch)
+        stage = Stage.scratch(platform, self._epoch)
         if target.base is not None:
             stage = Stage.of(self._named(target.base, asked, platform, asked.span), self._epoch)
         fresh_cmd = False
         for step in target.steps:
             try:
-                if isinstance(step, d.Entrypoint):
+                if isinstance(step, s.Entrypoint):
                     stage = stage.entrypoint(_command(stage, step.command), keep_cmd=fresh_cmd)
                 else:
                     stage = self._step(stage, step, asked)
             except BuildError as e:
                 raise (e if isinstance(step, str) else _placed(e, step)) from None
-            fresh_cmd = fresh_cmd or isinstance(step, d.Cmd)
+            fresh_cmd = fresh_cmd or isinstance(step, s.Cmd)
         return stage.image(annotations=target.annotations, origin=asked.origin(str(asked.label)))
 
-    def _step(self, stage: Stage, step: d.Step | str, asked: Asked) -> Stage:
+    def _step(self, stage: Stage, step: s.Step | str, asked: Asked) -> Stage:
         if isinstance(step, str):
             label = parse_label(step, asked.label.package)
             layer = self._workspace.target(label, asked.span)
@@ -145,15 +146,15 @@ class Lowering:
                 )
             return self._layer(stage, label, layer)
         origin = asked.origin(_title(step), step)
-        if isinstance(step, d.Together):
+        if isinstance(step, s.Together):
             return self._together(stage, step.steps, asked, origin)
-        if isinstance(step, d.Copy | d.Files | d.Mkdir | d.Symlink):
+        if isinstance(step, s.Copy | s.Files | s.Mkdir | s.Symlink):
             return self._together(stage, (step,), asked, origin)
-        if isinstance(step, d.Run):
+        if isinstance(step, s.Run):
             mounts = tuple(self._mount(stage, m, asked, step) for m in step.mounts)
             argv = _command(stage, step.command)
             return stage.run(argv, network=step.network, mounts=mounts, origin=origin)
-        if isinstance(step, d.Workdir):
+        if isinstance(step, s.Workdir):
             return stage.workdir(step.path, origin=origin)
         return CONFIG_OPERATIONS[type(step)](stage, step)
 
@@ -195,7 +196,7 @@ class Lowering:
 
     # ------------------------------------------------------------ files
 
-    def _together(self, stage: Stage, steps: Sequence[d.FileStep], asked: Asked, origin: Origin) -> Stage:
+    def _together(self, stage: Stage, steps: Sequence[s.FileStep], asked: Asked, origin: Origin) -> Stage:
         actions: list[Action] = []
         for step in steps:
             try:
@@ -204,22 +205,22 @@ class Lowering:
                 raise _placed(e, step) from None
         return stage.files(*actions, origin=origin)
 
-    def _actions(self, stage: Stage, step: d.FileStep, asked: Asked, origin: Origin) -> list[Action]:
+    def _actions(self, stage: Stage, step: s.FileStep, asked: Asked, origin: Origin) -> list[Action]:
         def here(path: str) -> str:
-            return posixpath.join(stage.config.working_dir or "/", path)
+            return clean_path(posixpath.join(stage.config.working_dir or "/", path))
 
         owner = _owner(step.owner)
-        if isinstance(step, d.Mkdir):
+        if isinstance(step, s.Mkdir):
             return [MakeFolderAction(here(step.path), owner, int(step.mode, 8))]
-        if isinstance(step, d.Symlink):
+        if isinstance(step, s.Symlink):
             return [MakeLinkAction(here(step.path), step.target, owner)]
-        if isinstance(step, d.Files):
+        if isinstance(step, s.Files):
             return _literal(step, owner, here, origin)
         return [
             CopyAction(
                 source=source,
                 paths=paths,
-                dest=here(step.dest),
+                dest=_destination(here(step.dest), step.dest),
                 owner=owner,
                 mode=step.mode,
                 exclude=step.exclude,
@@ -232,15 +233,15 @@ class Lowering:
         ]
 
     def _sources(
-        self, stage: Stage, step: d.Copy, asked: Asked, origin: Origin
+        self, stage: Stage, step: s.Copy, asked: Asked, origin: Origin
     ) -> list[tuple[Step, tuple[str, ...], bool]]:
         """The trees that a copy takes paths from; whether the paths are patterns."""
         if step.from_ is not None:
             image = self._named(step.from_, asked, stage.platform, span_of_step(step, asked))
             if image.rootfs is None:
                 raise BuildError("empty-image", f"{step.from_} has no files to copy")
-            return [(image.rootfs, tuple(_inside(s) for s in step.srcs), True)]
-        own = tuple(_inside(s) for s in step.srcs if not is_label(s))
+            return [(image.rootfs, tuple(_inside(src, step.parents) for src in step.srcs), True)]
+        own = tuple(_inside(src, step.parents) for src in step.srcs if not is_label(src))
         found: list[tuple[Step, tuple[str, ...], bool]] = []
         if own:
             found.append((self._local(asked.label.package, own, origin), own, True))
@@ -288,11 +289,12 @@ class Lowering:
                         f"{path!r} is in another package, //{other}",
                         hint="declare a filegroup() there and name it here",
                     )
-        return LocalSource(include=paths, folder=folder, origin=origin)
+        include = tuple(sorted({path.replace("/./", "/") for path in paths}))
+        return LocalSource(include=include, folder=folder, origin=origin)
 
-    def _mount(self, stage: Stage, mount: d.BindMount | d.TmpfsMount, asked: Asked, step: d.Run) -> Mount:
+    def _mount(self, stage: Stage, mount: s.BindMount | s.TmpfsMount, asked: Asked, step: s.Run) -> Mount:
         target = posixpath.join(stage.config.working_dir or "/", mount.target)
-        if isinstance(mount, d.TmpfsMount):
+        if isinstance(mount, s.TmpfsMount):
             return TmpfsMount(target, mount.size)
         if is_label(mount.source):
             image = self._named(mount.source, asked, stage.platform, span_of_step(step, asked))
@@ -316,22 +318,22 @@ class Lowering:
             raise e.at(span) from None
 
 
-def span_of_step(step: d.StepRecord, asked: Asked) -> Span | None:
+def span_of_step(step: s.StepRecord, asked: Asked) -> Span | None:
     """Where a step was called for in the BUILD file, or where its target was."""
     return span_of_site(step.at[0]) if step.at else asked.span
 
 
-def _placed(error: BuildError, step: d.StepRecord) -> BuildError:
+def _placed(error: BuildError, step: s.StepRecord) -> BuildError:
     """The error at the step's place, with the rule that made the step."""
     if error.span is None and step.at:
         error.span = span_of_site(step.at[0])
-    inner = [Note(f"the step is made in {s.function}()", span_of_site(s)) for s in step.at[1:]]
+    inner = [Note(f"the step is made in {site.function}()", span_of_site(site)) for site in step.at[1:]]
     if inner and not any(n.message == inner[0].message for n in error.notes):
         error.notes = (*error.notes, *inner)
     return error
 
 
-def _literal(step: d.Files, owner: Owner | None, here: Callable[[str], str], origin: Origin) -> list[Action]:
+def _literal(step: s.Files, owner: Owner | None, here: Callable[[str], str], origin: Origin) -> list[Action]:
     actions: list[Action] = []
     for path, text in step.files:
         dest = here(path)
@@ -341,9 +343,21 @@ def _literal(step: d.Files, owner: Owner | None, here: Callable[[str], str], ori
     return actions
 
 
-def _inside(path: str) -> str:
-    """A source path relative to its tree: `./a//b/` is `a/b`, `.` is all of it."""
-    return posixpath.normpath("/" + path).lstrip("/")
+def _inside(path: str, parents: bool = False) -> str:
+    """A source path relative to its tree: `./a//b/` is `a/b`, `.` is all of it.
+
+    With `parents`, `/./` stays: what stands before it is not kept.
+    """
+    if parents and "/./" in path:
+        before, _, after = path.partition("/./")
+        return f"{clean_path(before)[1:]}/./{clean_path(after)[1:]}".removeprefix("/./")
+    return clean_path(path)[1:]
+
+
+def _destination(full: str, written: str) -> str:
+    """`full` with a slash at its end where the destination is written as a folder."""
+    folder = written in (".", "..") or written.endswith(("/", "/.", "/.."))
+    return f"{full}/" if folder and full != "/" else full
 
 
 def _owner(text: str | None) -> Owner | None:
@@ -357,18 +371,18 @@ def _command(stage: Stage, command: str | Sequence[str]) -> tuple[str, ...]:
     return shell_argv(stage.config, command) if isinstance(command, str) else tuple(command)
 
 
-def _title(step: d.StepRecord) -> str:
+def _title(step: s.StepRecord) -> str:
     """How a step is called in front of people."""
-    if isinstance(step, d.Run):
+    if isinstance(step, s.Run):
         text = step.command if isinstance(step.command, str) else " ".join(step.command)
         return "run " + text
-    if isinstance(step, d.Copy):
+    if isinstance(step, s.Copy):
         origin = f"{step.from_}: " if step.from_ else ""
         return f"{'extract' if step.unpack else 'copy'} {origin}{', '.join(step.srcs)} to {step.dest}"
-    if isinstance(step, d.Files):
+    if isinstance(step, s.Files):
         return "files " + ", ".join(path for path, _ in step.files)
-    if isinstance(step, d.Symlink):
+    if isinstance(step, s.Symlink):
         return f"symlink {step.path} to {step.target}"
-    if isinstance(step, d.Mkdir | d.Workdir):
+    if isinstance(step, s.Mkdir | s.Workdir):
         return f"{step.__struct_config__.tag} {step.path}"
     return str(step.__struct_config__.tag)

@@ -8,6 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Note, Span
+from buildtool.frontends.starlark.bounds import MAX_BYTES
+from buildtool.frontends.starlark.callsite import located
+from buildtool.frontends.starlark.child import MARK_SIZE, NO_MEMORY
 from buildtool.frontends.starlark.declared import Package, decode
 
 if TYPE_CHECKING:
@@ -23,6 +26,20 @@ _START = (
 )
 
 
+_CAUSES = {
+    -signal.SIGPROF: ("starlark-too-long", "takes too long"),
+    -signal.SIGKILL: ("starlark-too-long", "takes too long"),
+    -signal.SIGABRT: ("starlark-too-big", "takes too much memory"),
+    NO_MEMORY: ("starlark-too-big", "takes too much memory"),
+    -signal.SIGSEGV: ("starlark-too-deep", "nests too deeply"),
+}
+
+
+class _DiedError(Exception):
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
 class Child:
     """The evaluating process of one workspace, started when it is first needed."""
 
@@ -34,17 +51,22 @@ class Child:
 
     def package(self, name: str) -> Package:
         """Evaluate a package; BuildError of the evaluation, or about the child's end."""
+        try:
+            return self._asked(b"L", name)
+        except _DiedError as e:
+            raise self._explained(name, e.status) from None
+
+    def _asked(self, how: bytes, name: str) -> Package:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            write_message(process.stdin.fileno(), name.encode())
+            write_message(process.stdin.fileno(), how + name.encode())
             answer = _read_message(process.stdout.fileno())
-        except (EOFError, BrokenPipeError):
-            raise self._died(name) from None
-        except TimeoutError:
-            process.kill()
-            raise self._died(name) from None
+        except (EOFError, BrokenPipeError, TimeoutError) as e:
+            if isinstance(e, TimeoutError):
+                process.kill()
+            raise _DiedError(process.wait()) from None
         if answer[:1] == b"E":
             raise decode_error(answer[1:])
         return decode(answer[1:])
@@ -76,30 +98,40 @@ class Child:
             )
         return self._process
 
-    def _died(self, package: str) -> BuildError:
-        """What to say of a child that ended; the next package gets a new one."""
-        process = self._running()
-        status = process.wait()
-        span = self._last_place()
+    def _explained(self, package: str, status: int) -> BuildError:
+        """What to say of a child that ended with a status; the next package gets a new one.
+
+        A second child evaluates the package again with marks, to know the line.
+        """
         self.close()
-        causes: dict[int, tuple[str, str]] = {
-            signal.SIGXCPU: ("starlark-too-long", "takes too long"),
-            signal.SIGKILL: ("starlark-too-long", "takes too long"),
-            signal.SIGABRT: ("starlark-too-big", "takes too much memory"),
-            signal.SIGSEGV: ("starlark-too-deep", "nests too deeply"),
-        }
-        code, what = causes.get(-status, ("starlark-died", f"ended its process (status {status})"))
-        return BuildError(
-            code,
-            f"the evaluation of package //{package} {what}",
-            span=span,
-            hint="it happened here or further on in the file" if span else "",
-        )
+        span = None
+        try:
+            self._asked(b"M", package)
+        except _DiedError:
+            span = self._last_place()
+        except BuildError as e:
+            span = e.span
+        self.close()
+        code, what = _CAUSES.get(status, ("starlark-died", f"ended its process (status {status})"))
+        return BuildError(code, f"the evaluation of package //{package} {what}", span=span)
 
     def _last_place(self) -> Span | None:
-        text = os.pread(self._mark, 512, 0).split(b"\0")[0].decode("utf-8", "replace")
+        """The line that was noted last, as `child` writes it."""
+        text = os.pread(self._mark, MARK_SIZE, 0).split(b"\0")[0].decode("utf-8", "replace")
         line, _, file = text.partition(" ")
-        return Span(file, int(line)) if file and line.isdigit() else None
+        if not file or not line.isdigit():
+            return None
+        return located(file, int(line), self._row(file, int(line)), "")
+
+    def _row(self, file: str, line: int) -> str:
+        shipped = file.startswith("@rules//")
+        path = os.path.join(self._rules, file[8:]) if shipped else os.path.join(self._root, file)
+        try:
+            with open(path, "rb") as data:
+                rows = data.read(MAX_BYTES).decode("utf-8", "replace").split("\n", line)
+        except OSError:
+            return ""
+        return rows[line - 1] if line <= len(rows) else ""
 
 
 def write_message(fd: int, body: bytes) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildtool.diag import BuildError, Span, Warned, suggestion
-from buildtool.frontends.starlark.declared import Package, Site, Target
+from buildtool.frontends.starlark.declared import Package, Target
 from buildtool.frontends.starlark.labels import (
     BUILD_FILE,
     ROOT_FILE,
@@ -18,6 +18,7 @@ from buildtool.frontends.starlark.labels import (
     parse_label,
     parse_pattern,
 )
+from buildtool.frontends.starlark.steps import Site
 from buildtool.graph.model import Image, Platform
 
 if TYPE_CHECKING:
@@ -185,8 +186,10 @@ class Workspace:
 
 
 def span_of_site(site: Site) -> Span:
-    """The line of a call."""
-    return Span(site.file, site.line, len(site.text) - len(site.text.lstrip()) + 1, excerpt=site.text)
+    """The call on its line."""
+    from buildtool.frontends.starlark.callsite import located
+
+    return located(site.file, site.line, site.text, site.call)
 
 
 def rules_folder() -> str:
@@ -228,7 +231,7 @@ def _settings(root: str) -> Mapping[str, Any]:
         column = getattr(e, "colno", 1)
         message = getattr(e, "msg", "it is not UTF-8")
         raise BuildError(
-            "bad-settings", f"{ROOT_FILE} is not TOML: {message}", span=Span(path, line, column)
+            "bad-settings", f"{ROOT_FILE} is not TOML: {message}", span=Span(ROOT_FILE, line, column)
         ) from None
 
 

@@ -1,0 +1,27 @@
+"""What a person reads when a BUILD file is wrong, a folder of tests/golden/starlark/errors each.
+
+A folder is a workspace; building its target `//:x` fails with the text in expected.txt.
+Write the texts with `pytest --accept`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from buildtool.diag import BuildError, render
+from buildtool.frontends.starlark.workspace import Workspace
+from buildtool.graph.model import Platform
+from tests.support.starlark_services import NoServices
+
+ERRORS = Path(__file__).parents[3] / "golden" / "starlark" / "errors"
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in ERRORS.iterdir()))
+def test_error_reads_as_expected(name: str, golden: Callable[[str, str], None]) -> None:
+    with pytest.raises(BuildError) as raised:  # noqa: PT012
+        with Workspace.open(str(ERRORS / name)) as workspace:
+            for label in workspace.targets("//:x"):
+                workspace.lower(label, Platform("linux", "amd64"), 0, NoServices())
+    assert raised.value.exit_status == 2
+    golden(f"starlark/errors/{name}/expected.txt", render(raised.value) + "\n")
