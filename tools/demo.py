@@ -21,6 +21,9 @@ TARGETS = (
 
 def main() -> int:
     """Run the commands one after the other; stop at the first that fails, with its status."""
+    if not EXAMPLE.is_dir():
+        print(f"{EXAMPLE} is not there: this is no whole checkout", file=sys.stderr)
+        return 1
     for target, what in TARGETS:
         _headline(f"Build {what}")
         status = _buildtool("build", target, "-t", _name(target))
