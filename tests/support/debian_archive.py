@@ -16,8 +16,8 @@ from tests.support.openpgp import clear_signed
 NOW = 1_700_000_000
 
 
-def make_deb(name: str, version: str, files: Mapping[str, bytes] | None = None) -> bytes:
-    """A binary package with some files."""
+def make_deb(name: str, version: str, files: Mapping[str, bytes | None] | None = None) -> bytes:
+    """A binary package with some files (None: a folder)."""
     control = f"Package: {name}\nVersion: {version}\nArchitecture: all\n".encode()
     members = {
         "debian-binary": b"2.0\n",
@@ -38,13 +38,15 @@ def ar(members: Mapping[str, bytes]) -> bytes:
     return out
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
+def _tar(files: Mapping[str, bytes | None]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+            if data is None:
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.size = len(data or b"")
+            tar.addfile(info, io.BytesIO(data or b""))
     return out.getvalue()
 
 

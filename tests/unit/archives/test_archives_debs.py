@@ -4,13 +4,19 @@ import gzip
 import io
 import lzma
 import tarfile
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
 import zstandard
 
 from buildtool.diag import BuildError
-from buildtool.executor.steps.debs import deb_members
+from buildtool.executor.steps.archives import Spool
+from buildtool.executor.steps.debs import data_entries, deb_members, unpack_debs
+from buildtool.executor.steps.trees import Item
+from buildtool.layers.draft import LayerDraft
+from buildtool.layers.entry import Entry, FileContent, Kind
+from buildtool.layers.tree import Stack
 from tests.support.debian_archive import ar, make_deb
 
 
@@ -120,3 +126,73 @@ def test_the_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     _, data = members(deb)
     with pytest.raises(BuildError, match="more than is allowed"):
         data.read()
+
+
+class OneFile:
+    """A source tree of one package."""
+
+    def __init__(self, path: Path, deb: bytes) -> None:
+        path.write_bytes(deb)
+        self._item = Item(
+            Kind.FILE,
+            0o644,
+            0,
+            0,
+            None,
+            len(deb),
+            b"",
+            0,
+            0,
+            (),
+            None,
+            FileContent(str(path), None, len(deb)),
+        )
+
+    def lookup(self, path: bytes) -> Item | None:
+        return self._item if path == b"a.deb" else None
+
+    def names(self, path: bytes) -> list[bytes]:
+        return [b"a.deb"] if not path else []
+
+    def check(self) -> None:
+        pass
+
+
+def test_unpacking_over_a_merged_usr(tmp_path: Path) -> None:
+    (tmp_path / "lower").mkdir()
+    draft = LayerDraft(Stack([str(tmp_path / "lower")]))
+    draft.add(Entry(b"usr", Kind.DIR, 0o755, 0, 0, 1))
+    draft.add(Entry(b"usr/bin", Kind.DIR, 0o755, 0, 0, 1))
+    draft.add(Entry(b"bin", Kind.SYMLINK, 0o777, 0, 0, 1, linkname=b"usr/bin"))
+    spool = Spool(str(tmp_path / "spool"))
+    for number, content in enumerate((b"first", b"second")):
+        deb = make_deb("a", "1", {"./bin": None, "./bin/tool": content, "./etc/conf": content})
+        unpack_debs(OneFile(tmp_path / f"{number}.deb", deb), draft, spool, 5)
+    kinds = {entry.path: entry.kind for entry, _ in draft.entries()}
+    assert kinds == {
+        b"bin": Kind.SYMLINK,
+        b"etc": Kind.DIR,
+        b"etc/conf": Kind.FILE,
+        b"usr": Kind.DIR,
+        b"usr/bin": Kind.DIR,
+        b"usr/bin/tool": Kind.FILE,
+    }
+    tool = draft.lookup(b"usr/bin/tool")
+    assert tool is not None
+    assert tool.size == len(b"second")
+    spool.close()
+
+
+def test_a_broken_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lower").mkdir()
+    draft = LayerDraft(Stack([str(tmp_path / "lower")]))
+    spool = Spool(str(tmp_path / "spool"))
+    with pytest.raises(BuildError, match=r"a\.deb: a Debian package cannot be read"):
+        unpack_debs(OneFile(tmp_path / "x", b"nothing"), draft, spool, 5)
+    spool.close()
+
+
+def test_the_entries_of_a_package(tmp_path: Path) -> None:
+    (tmp_path / "a.deb").write_bytes(make_deb("a", "1", {"./usr/x": b"12345"}))
+    found = [(e.path, e.kind, s.read() if s else None) for e, s in data_entries(str(tmp_path / "a.deb"))]
+    assert found == [(b"usr/x", Kind.FILE, b"12345")]
