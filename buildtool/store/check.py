@@ -66,8 +66,9 @@ def _refs(store: Store) -> Iterator[Problem]:
     except BuildError as exc:
         yield Problem("bad-store-index", "index.json", exc.message)
         return
+    there = set(store.blobs.digests())
     for name, digest in names.items():
-        for missing in sorted(_needed(store, digest) - set(store.blobs.digests())):
+        for missing in sorted(_needed(store, digest) - there):
             yield Problem("dangling-ref", name, f"{missing} is missing")
 
 

@@ -34,7 +34,7 @@ def sweep(store: Store) -> int:
     """Remove what dead processes left in tmp/ and the snapshots of earlier boots; how many folders went.
 
     What belongs to subordinate users stays, unless this runs in their namespace;
-    hence the worker of a rootless build sweeps too.
+    hence it is for the worker of a rootless build to call as well.
     """
     removed = sweep_scratch(store.tmp)
     for path in store.snapshots.strangers():
