@@ -36,7 +36,7 @@ class _Entry:
 
 
 def apt_settings(folder: str = "/etc/apt") -> AptSettings:
-    """The settings in `folder`; what cannot be read or understood is as if it were not there."""
+    """The sources in `folder`, and apt's proxies; what cannot be understood is as if it were not there."""
     found: dict[str, list[str]] = {}
     for entry in _entries(folder):
         for uri in entry.uris:
@@ -44,7 +44,7 @@ def apt_settings(folder: str = "/etc/apt") -> AptSettings:
                 archive = _archive(uri, suite, entry)
                 if archive and (base := uri.rstrip("/")) not in found.setdefault(archive, []):
                     found[archive].append(base)
-    return AptSettings({a: tuple(urls) for a, urls in found.items()}, _proxies(folder))
+    return AptSettings({a: tuple(urls) for a, urls in found.items()}, _proxies())
 
 
 def _archive(uri: str, suite: str, entry: _Entry) -> str:
@@ -96,7 +96,7 @@ def _stanza_entries(text: str) -> Iterator[_Entry]:
             )
 
 
-def _proxies(folder: str) -> dict[str, str]:
+def _proxies() -> dict[str, str]:
     """Proxies of apt's configuration, as `apt-config` itself understands it."""
     import shutil
     import subprocess
@@ -104,7 +104,7 @@ def _proxies(folder: str) -> dict[str, str]:
     program = shutil.which("apt-config")
     if program is None:
         return {}
-    argv = [program, "-o", f"Dir::Etc={folder}", "dump", "--format", "%f=%v%n", "Acquire"]
+    argv = [program, "dump", "--format", "%f=%v%n", "Acquire"]
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,5 +1,6 @@
 """Where archives are looked for."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,17 @@ def test_apt_sources(tmp_path: Path) -> None:
         "debian": ("https://one.example/mirror", "http://two.example/debian"),
         "debian-security": ("http://two.example/debian-security",),
     }
+
+
+@pytest.mark.skipif(shutil.which("apt-config") is None, reason="apt is not installed")
+def test_apt_proxies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "apt.conf").write_text(
+        'Dir::Etc::parts "/dev/null";\nDir::Etc::main "/dev/null";\n'
+        'Acquire { http { Proxy "http://cache.example:3142"; Proxy::local.example "DIRECT"; }; };\n'
+        'Acquire::https::Proxy "DIRECT";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    assert apt_settings(str(tmp_path)).proxies == {"http": "http://cache.example:3142"}
 
 
 def test_apt_without_settings(tmp_path: Path) -> None:
