@@ -14,7 +14,7 @@ struct timespec {
     long nanoseconds;
 };
 
-enum { ENOENT = 2, EBADF = 9, ENOMEM = 12, ENOTDIR = 20, EINVAL = 22 };
+enum { ENOENT = 2, EBADF = 9, ENOMEM = 12, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38 };
 
 #if defined(__x86_64__)
 

@@ -1,0 +1,9 @@
+/* Finding the function that one of ours stands before, without the help of a versioned dlsym. */
+
+#ifndef LINKER_H
+#define LINKER_H
+
+/* The address of the next definition of `name` after ours, kept in `found`; NULL if there is none. */
+void *next_symbol(void **found, const char *name) __attribute__((visibility("hidden")));
+
+#endif
