@@ -27,9 +27,8 @@ lint: ## ruff, mypy and the import contracts alone
 	@$(PYTEST) tests/test_lint.py $(ARGS)
 
 wheel: ## build dist/*.whl with the clock library for every architecture
-	@$(PYTHON) tools/setup.py demo
-	@$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	@ls dist/*.whl
+	@$(PYTHON) tools/setup.py wheel
+	@$(VENV)/python -m hatchling build -t wheel -d dist
 
 requirements: ## resolve the dependencies anew and write the lock files (needs uv)
 	@$(PYTHON) tools/requirements.py

@@ -64,14 +64,14 @@ class Stop(Exception):
 
 
 def main(argv: list[str]) -> int:
-    """`setup.py demo` for what a build needs, `setup.py test` for what the tests need as well."""
+    """`setup.py demo` for what a build needs; `test` and `wheel` for what those need besides."""
     testing = argv == ["test"]
     try:
         if sys.version_info < OLDEST:
             raise Stop(f"python3 is {platform.python_version()}; 3.{OLDEST[1]} or newer is needed")
         needs = BUILDING if os.geteuid() == 0 else BUILDING + ROOTLESS
         packages(needs + TESTING if testing else needs)
-        environment(testing)
+        environment(testing, cross=argv == ["wheel"])
     except Stop as stop:
         print(stop, file=sys.stderr)
         return 1
@@ -109,10 +109,10 @@ def packages(needs: Iterable[Need]) -> None:
 # ---------------------------------------------------------------- virtual environment
 
 
-def environment(testing: bool) -> None:
+def environment(testing: bool, *, cross: bool) -> None:
     """A `.venv` with exactly the locked packages, every file checked against its hash, and this checkout."""
     wanted = ["requirements.txt", "requirements-build.txt"]
-    if shutil.which("cc", path=_path()) is None:
+    if cross or shutil.which("cc", path=_path()) is None:
         wanted.append("requirements-zig.txt")
     if testing:
         wanted.append("requirements-dev.txt")
