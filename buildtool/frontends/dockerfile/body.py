@@ -63,9 +63,12 @@ class Body:
 
     # ------------------------------------------------------------ variables
 
-    def word(self, text: str) -> str:
-        """The text with its variables expanded."""
-        return self.shared.expander.word(text, self.env)
+    def word(self, text: str, at: Place) -> str:
+        """The text that stands at a place, with its variables expanded."""
+        try:
+            return self.shared.expander.word(text, self.env)
+        except BuildError as error:
+            raise error.at(self.span(at)) from None
 
     def set_env(self, pairs: tuple[tuple[str, str], ...]) -> None:
         self.stage = self.stage.env(*pairs)

@@ -48,7 +48,7 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext) -
 
 def destination(body: Body, word: Word) -> str:
     """The destination as an absolute path; a slash at its end, or `/.`, stays as a slash: it is a folder."""
-    written = body.word(word.text)
+    written = body.word(word.text, word.at)
     if "\0" in written:
         raise BuildError("bad-path", "a path holds no zero byte", span=body.span(word.at))
     full = clean_path(posixpath.join(body.stage.config.working_dir or "/", written))
@@ -61,7 +61,7 @@ def _source(body: Body, word: Word, *, is_add: bool, parents: bool) -> str:
 
     With --parents the pivot `/./` stays: what stands before it is not kept.
     """
-    written = body.word(word.text)
+    written = body.word(word.text, word.at)
     if is_add and written.startswith(_REMOTE):
         raise body.refuse("ADD of a URL", word.at)
     if is_add and (written.startswith(_GIT) or written.split("#")[0].endswith(".git")):
@@ -75,10 +75,10 @@ def _source(body: Body, word: Word, *, is_add: bool, parents: bool) -> str:
 
 
 def _owner(body: Body, node: tree.Instruction) -> Owner | None:
-    value = node.value("chown")
-    if not value:
+    flag = node.flag("chown")
+    if flag is None or not flag.value:
         return None
-    user, _, group = body.word(value).partition(":")
+    user, _, group = body.word(flag.value, flag.at).partition(":")
     return Owner(user, group) if user or group else None
 
 
@@ -86,7 +86,7 @@ def _mode(body: Body, node: tree.Instruction) -> str | None:
     flag = node.flag("chmod")
     if flag is None or not flag.value:
         return None
-    mode = body.word(flag.value)
+    mode = body.word(flag.value, flag.at)
     try:
         check_mode(mode)
     except BuildError as error:
@@ -102,7 +102,10 @@ def _file(body: Body, heredoc: Heredoc) -> LiteralFile:
     """A heredoc as a file: its tabs dropped and its variables expanded where it says so."""
     text = without_tabs(heredoc.body) if heredoc.chomp else heredoc.body
     if heredoc.expand:
-        text = body.shared.bodies.word(text, body.env)
+        try:
+            text = body.shared.bodies.word(text, body.env)
+        except BuildError as error:
+            raise error.at(body.span(heredoc.at)) from None
     name = heredoc.name.rsplit("/", 1)[-1]
     if name in ("", ".", ".."):
         raise BuildError("bad-path", f'"{heredoc.name}" is not a file name', span=body.span(heredoc.at))

@@ -46,15 +46,15 @@ BODY = Style(quotes=False)
 
 
 class Budget:
-    """What one Dockerfile may spend on expansion, in characters made and compared."""
+    """What one Dockerfile may spend: characters made and compared, and values copied on."""
 
-    def __init__(self, left: int = 1 << 28) -> None:
+    def __init__(self, left: int = 1 << 26) -> None:
         self.left = left
 
     def spend(self, amount: int) -> None:
         self.left -= amount
         if self.left < 0:
-            raise BuildError("expansion-too-large", "the variables of this file expand to too much")
+            raise BuildError("expansion-too-large", "the variables and lists of this file come to too much")
 
 
 class Expander:

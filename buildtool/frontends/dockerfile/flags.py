@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from buildtool.diag import BuildError, Span, suggestion
-from buildtool.frontends.dockerfile.tree import HEALTH_TIMES, Flag, Place
+from buildtool.frontends.dockerfile.tree import Flag, Place
 from buildtool.frontends.dockerfile.values import duration, retries
 
 #: A flag is a switch, has one value, or can be given several times.
@@ -68,6 +68,11 @@ def check_flags(instruction: str, flags: tuple[Flag, ...], span: Callable[[Place
         problem = _problem(instruction, flag, kind)
         if problem:
             raise BuildError("bad-flag-value", f"--{flag.name} {problem}", span=span(flag.at))
+        if instruction == "HEALTHCHECK":
+            try:
+                (retries if flag.name == "retries" else duration)(flag.value or "")
+            except BuildError as error:
+                raise error.at(span(flag.at)) from None
 
 
 def _problem(instruction: str, flag: Flag, kind: str) -> str:
@@ -77,22 +82,9 @@ def _problem(instruction: str, flag: Flag, kind: str) -> str:
         return ""
     if flag.value is None:
         return "needs a value"
-    if instruction == "HEALTHCHECK":
-        return _health_problem(flag.name, flag.value)
     choices = CHOICES.get((instruction, flag.name))
     if choices and flag.value not in choices:
         return f'is one of {", ".join(choices)}, not "{flag.value}"'
-    return ""
-
-
-def _health_problem(name: str, value: str) -> str:
-    try:
-        if name in HEALTH_TIMES:
-            duration(value)
-        else:
-            retries(value)
-    except BuildError as error:
-        return f"is not right: {error.message}"
     return ""
 
 

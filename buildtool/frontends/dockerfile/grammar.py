@@ -37,16 +37,8 @@ def grammar_text() -> str:
 
 def parser(escape: str, cache: ParseCache | None) -> Lark:
     """The parser for Dockerfiles whose escape character is `escape`."""
-    made = _made.get(escape)
-    if made is None:
-        made = _made[escape] = _kept(escape, cache) if cache is not None else _build(escape)
-    return made
-
-
-_made: dict[str, Lark] = {}
-
-
-def _kept(escape: str, cache: ParseCache) -> Lark:
+    if cache is None:
+        return _build(escape)
     import lark
 
     key = str(key_of({"what": "dockerfile-table", "lark": lark.__version__, "grammar": _grammar(escape)}))
@@ -65,6 +57,7 @@ def _grammar(escape: str) -> str:
     return text if escape == "\\" else text.replace(written, f'ESCAPE: "{escape}"')
 
 
+@functools.cache
 def _build(escape: str) -> Lark:
     import lark
 

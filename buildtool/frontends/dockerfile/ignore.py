@@ -61,7 +61,7 @@ class IgnoreMatcher:
         self._folders: dict[str, tuple[bool, tuple[bool, ...]]] = {"": (False, (False,) * len(patterns))}
         self._single: Match | None = None
         if not self._exceptions:
-            either = "|".join(f"(?:{_regex(p)})" for p in patterns)
+            either = "|".join(f"(?:{_whole(p)})" for p in patterns)
             self._single = re.compile(f"(?:{either})(?:/|$)").match if patterns else _nothing
 
     def matches(self, path: str) -> bool:
@@ -164,6 +164,13 @@ def _compile(pattern: str) -> Match:
     if not _special(pattern):
         return pattern.__eq__
     return re.compile(_regex(pattern)).fullmatch
+
+
+def _whole(pattern: str) -> str:
+    """The regular expression that decides as `_compile` does."""
+    if pattern.startswith("**") and not _special(pattern[2:]) and not pattern.startswith("**/"):
+        return ".*" + re.escape(pattern[2:])
+    return _regex(pattern)
 
 
 def _special(pattern: str) -> bool:

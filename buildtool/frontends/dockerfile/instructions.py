@@ -27,7 +27,7 @@ def arg(body: Body, node: tree.Arg, global_args: Mapping[str, str]) -> None:
         if pair.name in given:
             value = given[pair.name]
         elif pair.value is not None:
-            value = body.word(pair.value)
+            value = body.word(pair.value, pair.at)
         else:
             value = global_args.get(pair.name)
         if value is not None:
@@ -38,7 +38,7 @@ def arg(body: Body, node: tree.Arg, global_args: Mapping[str, str]) -> None:
 
 def _pairs(body: Body, node: tree.Env | tree.Label) -> tuple[tuple[str, str], ...]:
     """Names and values expanded; none of them sees another of the same instruction."""
-    pairs = tuple((body.word(p.name), body.word(p.value or "")) for p in node.pairs)
+    pairs = tuple((body.word(p.name, p.at), body.word(p.value or "", p.at)) for p in node.pairs)
     for pair, (name, _) in zip(node.pairs, pairs, strict=True):
         if not name:
             raise BuildError(
@@ -94,34 +94,45 @@ def _healthcheck(body: Body, node: tree.Healthcheck) -> None:
 
 def _expose(body: Body, node: tree.Expose) -> None:
     expander = body.shared.expander
-    words = [word for port in node.ports for word in expander.words(port.text, body.env)]
-    body.stage = body.stage.expose(*dict.fromkeys(p for word in words for p in ports(word)))
+    expander.budget.spend(len(body.stage.config.exposed_ports))
+    found: dict[str, None] = {}
+    for word in node.ports:
+        try:
+            for spec in expander.words(word.text, body.env):
+                found.update(dict.fromkeys(ports(spec)))
+        except BuildError as error:
+            raise error.at(body.span(word.at)) from None
+    body.stage = body.stage.expose(*found)
 
 
 def _volume(body: Body, node: tree.Volume) -> None:
-    paths = tuple(body.word(word.text) for word in node.paths)
+    paths = tuple(body.word(word.text, word.at) for word in node.paths)
     for word, path in zip(node.paths, paths, strict=True):
         if not path:
             raise BuildError(
                 "blank-name", f'the path "{word.text}" expands to nothing', span=body.span(word.at)
             )
+    body.shared.budget.spend(len(body.stage.config.volumes))
     body.stage = body.stage.volume(*paths)
 
 
 def _workdir(body: Body, node: tree.Workdir) -> None:
-    path = body.word(node.path.text)
+    path = body.word(node.path.text, node.path.at)
     if "\0" in path:
         raise BuildError("bad-path", "a path holds no zero byte", span=body.span(node.path.at))
     body.stage = body.stage.workdir(path, origin=body.origin(node))
 
 
 def _user(body: Body, node: tree.User) -> None:
-    body.stage = body.stage.user(body.word(node.user.text))
+    body.stage = body.stage.user(body.word(node.user.text, node.user.at))
 
 
 def _stopsignal(body: Body, node: tree.Stopsignal) -> None:
-    signal = body.word(node.signal.text)
-    check_signal(signal)
+    signal = body.word(node.signal.text, node.signal.at)
+    try:
+        check_signal(signal)
+    except BuildError as error:
+        raise error.at(body.span(node.signal.at)) from None
     body.stage = body.stage.stop_signal(signal)
 
 

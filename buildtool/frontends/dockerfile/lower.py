@@ -6,14 +6,14 @@ Only the stages that the target needs are lowered, each through the operations o
 
 from dataclasses import replace
 
-from buildtool.diag import BuildError, BuildErrors, Note, Warned
+from buildtool.diag import BuildError, BuildErrors, Note, Span, Warned
 from buildtool.frontends.dockerfile import instructions, tree
 from buildtool.frontends.dockerfile.args import global_args, unused
 from buildtool.frontends.dockerfile.body import Body, Shared
 from buildtool.frontends.dockerfile.copying import copy
 from buildtool.frontends.dockerfile.grammar import ParseCache
 from buildtool.frontends.dockerfile.parse import parse, warnings
-from buildtool.frontends.dockerfile.reference import familiar
+from buildtool.frontends.dockerfile.reference import context_name, familiar
 from buildtool.frontends.dockerfile.request import (
     Bases,
     FolderContext,
@@ -58,7 +58,7 @@ class _Lowering:
         self.shared = Shared(file, request)
         self.globals = global_args(file, request, self.shared.expander)
         self.plan = Plan(file, request, self.globals, self.shared.expander)
-        self.contexts = {_context_name(name): context for name, context in request.contexts.items()}
+        self.contexts = {context_name(name): context for name, context in request.contexts.items()}
         self.done: dict[int, Body] = {}
 
     def target(self) -> Image:
@@ -115,7 +115,7 @@ class _Lowering:
             context = self.contexts.get(familiar(planned.base))
             if isinstance(context, FolderContext):
                 return Body(self.shared, planned.title, self._context_stage(context, planned)), ()
-            image = self._image(planned.base, planned.platform, planned.node.start)
+            image = self._image(planned.base, planned.platform, at)
         except BuildError as error:
             raise error.at(at) from None
         stage = self._configured(Stage.of(image, self.request.epoch))
@@ -135,12 +135,12 @@ class _Lowering:
         source = self.shared.local(context.folder, ("",), context.ignore, origin)
         return self._scratch().files(CopyAction(source, ("",), "/"), origin=origin)
 
-    def _image(self, name: str, platform: Platform | None, node: tree.Instruction) -> Image:
+    def _image(self, name: str, platform: Platform | None, at: Span) -> Image:
         """An image by its name: a named context's, or what the bases know."""
         context = self.contexts.get(familiar(name))
         if isinstance(context, ImageContext):
             return context.image
-        return self.bases.resolve(name, platform or self.request.platform, self.shared.span(node.at))
+        return self.bases.resolve(name, platform or self.request.platform, at)
 
     # ------------------------------------------------------------ instructions
 
@@ -193,10 +193,10 @@ class _Lowering:
             return _files_of(self._earlier(index, planned, name).stage.rootfs)
         if name == SCRATCH:
             return LiteralSource(())
-        context = self.contexts.get(_context_name(name))
+        context = self.contexts.get(context_name(name))
         if isinstance(context, FolderContext):
             return context
-        return _files_of(self._image(name, None, node).rootfs)
+        return _files_of(self._image(name, None, self.shared.span(flag.at)).rootfs)
 
     def _earlier(self, index: int, planned: Planned, name: str) -> Body:
         if index >= planned.index:
@@ -214,11 +214,3 @@ class _Lowering:
 def _files_of(rootfs: Step | None) -> Step:
     """The files of a stage or image, which may have none."""
     return LiteralSource(()) if rootfs is None else rootfs
-
-
-def _context_name(name: str) -> str:
-    """A context's name as FROM's names are compared; one that is no image's name stays as it is."""
-    try:
-        return familiar(name.lower() if "/" not in name else name)
-    except BuildError:
-        return name

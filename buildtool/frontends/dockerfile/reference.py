@@ -32,3 +32,11 @@ def familiar(name: str) -> str:
     if not match["digest"]:
         path = path.removesuffix(":latest")
     return f"{domain}/{path}" if domain else path
+
+
+def context_name(name: str) -> str:
+    """A named context's name as image names are compared; one that can name no image stays as it is."""
+    try:
+        return familiar(name.lower() if "/" not in name else name)
+    except BuildError:
+        return name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from buildtool.diag import BuildError, suggestion
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import Expander
+from buildtool.frontends.dockerfile.reference import context_name
 from buildtool.frontends.dockerfile.request import Request
 from buildtool.frontends.dockerfile.values import platform as parse_platform
 from buildtool.graph.model import Platform
@@ -41,6 +42,7 @@ class Plan:
     ) -> None:
         self._file = file
         self._request = request
+        self._overridden = {context_name(name) for name in request.contexts}
         self.stages: list[Planned] = []
         self._names: dict[str, int] = {}
         for index, node in enumerate(file.stages):
@@ -53,17 +55,19 @@ class Plan:
     def _plan(self, index: int, node: tree.Stage, args: Mapping[str, str], expander: Expander) -> Planned:
         start = node.start
         name = start.alias.text.lower() if start.alias else ""
-        at = self._file.span(self._request.filename, start.base.at)
+        at = start.base.at
         wanted = None
         try:
             base = expander.word(start.base.text, args)
             flag = start.flag("platform")
             if flag is not None:
+                at = flag.at
                 wanted = parse_platform(expander.word(flag.value or "", args), self._request.platform)
         except BuildError as error:
-            raise error.at(at) from None
+            raise error.at(self._file.span(self._request.filename, at)) from None
         if not base:
-            raise BuildError("blank-base", f'the base name "{start.base.text}" expands to nothing', span=at)
+            span = self._file.span(self._request.filename, start.base.at)
+            raise BuildError("blank-base", f'the base name "{start.base.text}" expands to nothing', span=span)
         return Planned(index, name, base, self._names.get(base), wanted, node)
 
     # ------------------------------------------------------------ names
@@ -109,7 +113,7 @@ class Plan:
     def _needs(self, index: int) -> dict[int, tree.Node]:
         """The stages that a stage refers to, each with the first instruction that does."""
         planned = self.stages[index]
-        if planned.name in self._request.contexts:
+        if planned.name in self._overridden:
             return {}
         needs: dict[int, tree.Node] = {}
         if planned.parent is not None:

@@ -6,6 +6,7 @@ span of a place.  Trees are written as MessagePack, the same bytes for the same
 tree.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -236,7 +237,12 @@ class File(msgspec.Struct, frozen=True):
 def span_of(filename: str, lines: Sequence[str], place: Place) -> Span:
     """A place in the file of those lines, as a diagnostic shows it."""
     excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
-    return Span(filename, place.line, place.column, place.end_line, place.end_column, excerpt)
+    return Span(filename, place.line, place.column, place.end_line, place.end_column, printable(excerpt))
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for each byte that was no UTF-8, so that columns stay."""
+    return text if text.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def encode(tree: File) -> bytes:

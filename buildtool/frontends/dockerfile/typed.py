@@ -74,7 +74,7 @@ def _file(nodes: list[tree.Node], source: Source) -> tree.File:
         raise BuildError("too-many-stages", f"at most {MAX_STAGES} stages", span=source.span(place))
     return tree.File(
         escape=source.escape,
-        lines=tuple(line.encode("utf-8", "replace").decode() for line in source.lines),
+        lines=tuple(tree.printable(line) for line in source.lines),
         directives=tuple(source.directives),
         empty_continuations=tuple(source.empty_continuations),
         preamble=tuple(preamble),

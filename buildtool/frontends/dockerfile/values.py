@@ -58,7 +58,7 @@ def duration(text: str) -> int:
 def retries(text: str) -> int:
     """The number of HEALTHCHECK's `--retries`."""
     if not re.fullmatch(r"\+?[0-9]{1,9}", text):
-        raise BuildError("bad-flag-value", f'--retries is a number from 0 on, not "{text}"')
+        raise BuildError("bad-flag-value", f'"{text}" is not a number of retries')
     return int(text)
 
 
