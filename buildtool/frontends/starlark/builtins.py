@@ -25,6 +25,7 @@ MAX_LINE = 2_000
 
 #: Arguments that may be one value where a list is meant, a number where a text is, a dict of pairs.
 _LISTS = ("srcs", "exclude", "ports", "paths", "packages", "suites", "components")
+_RECORDS = ("steps", "mounts")
 _OCTAL = ("mode",)
 _TEXTS = ("owner", "name", "signal")
 _DICTS = ("files", "values", "annotations", "contexts", "build_args")
@@ -72,16 +73,17 @@ class Builtins:
             "_package_name": self.package_name,
         }
 
-    def make(self, kind: str, stack: str, values: dict[str, object]) -> object:
-        """The fields of a step."""
+    def make(self, kind: str, stack: str, values: dict[str, object]) -> str:
+        """A step as JSON."""
         record = _convert(kind, {**values, "step": kind, "at": self._sites(stack, kind)}, STEPS[kind])
-        return _fields(record, "step")
+        return msgspec.json.encode(record).decode()
 
-    def make_mount(self, kind: str, stack: str, values: dict[str, object]) -> object:
-        """The fields of a mount."""
+    def make_mount(self, kind: str, stack: str, values: dict[str, object]) -> str:
+        """A mount as JSON."""
         self._sites(stack, f"{kind}_mount")
         shape = BindMount if kind == "bind" else TmpfsMount
-        return _fields(_convert(f"{kind}_mount", {**values, "mount": kind}, shape), "mount")
+        record = _convert(f"{kind}_mount", {**values, "mount": kind}, shape)
+        return msgspec.json.encode(record).decode()
 
     def declare(self, kind: str, stack: str, values: dict[str, object]) -> None:
         """Add a target to the package."""
@@ -172,6 +174,8 @@ def _convert(function: str, values: dict[str, object], shape: type[_T]) -> _T:
 
 
 def _plain(name: str, value: object) -> object:
+    if name in _RECORDS and isinstance(value, list | tuple):
+        return [_record(item) for item in value]
     if name == "include" and isinstance(value, str):
         return [value]
     if name in _LISTS:
@@ -186,11 +190,14 @@ def _plain(name: str, value: object) -> object:
     return value
 
 
-def _fields(record: msgspec.Struct, tag: str) -> object:
-    """A record's fields as Starlark gets them."""
-    plain = msgspec.to_builtins(record)
-    del plain[tag]
-    return plain
+def _record(value: object) -> object:
+    """A step or mount as its fields; what is none is left for the conversion to refuse."""
+    if isinstance(value, dict) and isinstance(text := value.get("json"), str):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            return value
+    return value
 
 
 def _type_names(names: str) -> str:

@@ -73,7 +73,7 @@ class FilegroupTarget(TargetRecord, tag="filegroup", frozen=True, kw_only=True):
 
 
 class DockerfileTarget(TargetRecord, tag="dockerfile", frozen=True, kw_only=True):
-    """An image from a Dockerfile; a context is the label of an image or a folder of the package."""
+    """An image from a Dockerfile; a context is the label of an image, a folder, or an image elsewhere."""
 
     dockerfile: Text = "Dockerfile"
     context: Text = "."

@@ -166,7 +166,7 @@ class Lowering:
         folder = self._workspace.folder(asked.label.package)
         contexts: dict[str, Image | str] = {}
         for name, context in target.contexts:
-            if is_label(context):
+            if is_label(context) or "://" in context:
                 contexts[name] = self._named(context, asked, platform, asked.span)
             else:
                 contexts[name] = os.path.normpath(os.path.join(folder, context))

@@ -17,11 +17,14 @@ from tests.support.starlark_services import NoServices
 ERRORS = Path(__file__).parents[3] / "golden" / "starlark" / "errors"
 
 
+def build(folder: Path) -> None:
+    with Workspace.open(str(folder)) as workspace:
+        workspace.lower(workspace.label("//:x"), Platform("linux", "amd64"), 0, NoServices())
+
+
 @pytest.mark.parametrize("name", sorted(p.name for p in ERRORS.iterdir()))
 def test_error_reads_as_expected(name: str, golden: Callable[[str, str], None]) -> None:
-    with pytest.raises(BuildError) as raised:  # noqa: PT012
-        with Workspace.open(str(ERRORS / name)) as workspace:
-            for label in workspace.targets("//:x"):
-                workspace.lower(label, Platform("linux", "amd64"), 0, NoServices())
+    with pytest.raises(BuildError) as raised:
+        build(ERRORS / name)
     assert raised.value.exit_status == 2
     golden(f"starlark/errors/{name}/expected.txt", render(raised.value) + "\n")
