@@ -5,7 +5,7 @@ It only reads: nothing here touches a file system.
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 from zlib import adler32
 
@@ -38,19 +38,20 @@ _DECIMAL = re.compile(rb"[0-9]{1,19}")
 _TIME = re.compile(rb"(-?)([0-9]{1,18})(?:\.([0-9]*))?")
 
 
-def read_tar(stream: BinaryIO) -> Iterator[tuple[Entry, BinaryIO | None]]:
+def read_tar(stream: BinaryIO, *, inside: bool = False) -> Iterator[tuple[Entry, BinaryIO | None]]:
     """The entries of a tar archive, compressed or not, each with a reader of its bytes if it is a file.
 
     A reader is good until the next entry is asked for.  Paths and the targets of
     hard links come relative, without `.`, empty parts or a slash at the end;
     owners are numeric, times whole seconds.  Names that begin with `.wh.` are names
     like any other.  BuildError `bad-archive` for anything malformed or beyond the
-    bounds, `unsafe-archive` for a path with `..`.
+    bounds, `unsafe-archive` for a path with `..`; with `inside`, `..` is taken as at
+    the root of a file system, where it leads nowhere.
     """
-    return read_chunks(decompressed(stream))
+    return read_chunks(decompressed(stream), inside=inside)
 
 
-def read_chunks(chunks: Iterable[bytes]) -> Iterator[tuple[Entry, BinaryIO | None]]:
+def read_chunks(chunks: Iterable[bytes], *, inside: bool = False) -> Iterator[tuple[Entry, BinaryIO | None]]:
     """As `read_tar`, of the bytes of the archive itself; reads up to the mark of its end."""
     source = _Source(chunks)
     count = 0
@@ -65,7 +66,7 @@ def read_chunks(chunks: Iterable[bytes]) -> Iterator[tuple[Entry, BinaryIO | Non
         count += 1
         if count > MOST_ENTRIES:
             raise _bad(f"it has more than {MOST_ENTRIES:,} entries")
-        entry = _entry(block, extended)
+        entry = _entry(block, extended, _inside if inside else clean_path)
         yield entry, source.content(entry.size) if entry.kind is Kind.FILE else None
         source.finish_content()
 
@@ -238,17 +239,18 @@ def _records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = at + int(length[1])
         record = body[length.end() : end]
         name, equals, value = record.partition(b"=")
-        if end > len(body) or not name or not equals or not value.endswith(b"\n"):
+        if end > len(body) or not name or b"\x00" in name or not equals or not value.endswith(b"\n"):
             raise _bad("an extended header is malformed")
         yield name, value[:-1]
         at = end
 
 
-def _entry(block: bytes, extended: dict[bytes, bytes]) -> Entry:
+def _entry(block: bytes, extended: dict[bytes, bytes], clean: Callable[[bytes], bytes]) -> Entry:
     flag = block[156:157]
     kind = _KINDS.get(flag)
     if kind is None:
-        raise _bad("sparse files are not supported" if flag == b"S" else f"entries of type {flag!r} are not")
+        what = "sparse files" if flag == b"S" else f"entries of type {flag!r}"
+        raise _bad(f"{what} are not supported")
     name = _text(block, 0, 100)
     if block[257:263] == b"ustar\x00":
         prefix = _text(block, 345, 155)
@@ -258,7 +260,7 @@ def _entry(block: bytes, extended: dict[bytes, bytes]) -> Entry:
         kind = Kind.DIR  # as archives from before POSIX say it
     linkname = extended.get(b"linkpath", _text(block, 157, 100))
     if kind is Kind.HARDLINK:
-        linkname = clean_path(linkname)
+        linkname = clean(linkname)
     elif kind is Kind.SYMLINK:
         if not linkname or len(linkname) > MOST_PATH or b"\x00" in linkname:
             raise _bad("the target of a symbolic link is empty or too long")
@@ -266,7 +268,7 @@ def _entry(block: bytes, extended: dict[bytes, bytes]) -> Entry:
         linkname = b""
     device = kind is Kind.CHAR or kind is Kind.BLOCK
     return Entry(
-        clean_path(name),
+        clean(name),
         kind,
         _number(block, 100, 8, "mode") & 0o7777,
         _id(block, 108, extended.get(b"uid"), "uid"),
@@ -289,6 +291,17 @@ def clean_path(name: bytes) -> bytes:
         shown = name.decode("utf-8", "backslashreplace")
         raise BuildError("unsafe-archive", f"the archive has a name that leaves its root: {shown}")
     return b"/".join(parts)
+
+
+def _inside(name: bytes) -> bytes:
+    """A name of an archive with each `..` taken with the part before it, if there is one."""
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            del parts[-1:]
+        else:
+            parts.append(part)
+    return clean_path(b"/".join(parts) or b".")
 
 
 def _id(block: bytes, start: int, text: bytes | None, what: str) -> int:

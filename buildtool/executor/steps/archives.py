@@ -13,7 +13,7 @@ from buildtool.diag import BuildError
 from buildtool.executor.steps.folders import make_folders
 from buildtool.executor.steps.trees import Item
 from buildtool.layers.draft import LayerDraft
-from buildtool.layers.entry import Content, Entry, FileContent, FileSlice, Kind
+from buildtool.layers.entry import KEPT_XATTRS, Content, Entry, FileContent, FileSlice, Kind
 from buildtool.layers.tree import resolve_links
 
 _CHUNK = 1 << 20
@@ -65,7 +65,9 @@ def add_archive(
         f.seek(0)
         uid, gid = owner or (0, 0)
         root = make_folders(draft, dest, uid, gid, 0o755, epoch)
-        apply_entries(read_tar(f), draft, root, spool, owner=owner, through_links=False, epoch=epoch)
+        apply_entries(
+            read_tar(f, inside=True), draft, root, spool, owner=owner, through_links=False, epoch=epoch
+        )
     return True
 
 
@@ -80,7 +82,7 @@ def is_archive(stream: BinaryIO) -> bool:
     from buildtool.layers.tarread import read_tar
 
     try:
-        return next(iter(read_tar(stream)), None) is not None
+        return next(iter(read_tar(stream, inside=True)), None) is not None
     except BuildError:
         return False
 
@@ -120,6 +122,8 @@ def apply_entries(
                 continue
         if owner is not None:
             entry = entry._replace(uid=owner[0], gid=owner[1])
+        if entry.xattrs:
+            entry = entry._replace(xattrs=tuple(x for x in entry.xattrs if x[0] in KEPT_XATTRS))
         draft.add_parents(path, mtime=epoch)
         if there is not None and entry.kind is not Kind.DIR and there.kind is Kind.DIR:
             draft.remove(path)

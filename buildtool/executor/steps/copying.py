@@ -101,13 +101,8 @@ class Copier:
         dest = self.work.dest.encode("utf-8", "surrogateescape")
         above = dest if dest.endswith(b"/") else dest.rpartition(b"/")[0]
         folder = self._make_folders(above)
-        if self.work.link:
-            real = dest.strip(b"/")
-        else:
-            real = self.draft.resolve(dest.strip(b"/"))
-        there = self.draft.lookup(real) if not dest.endswith(b"/") else self.draft.lookup(folder)
-        if dest.endswith(b"/"):
-            real = folder
+        real = folder if dest.endswith(b"/") else self.draft.resolve(dest.strip(b"/"))
+        there = self.draft.lookup(real)
         is_folder = not real or (there is not None and there.kind is Kind.DIR)
         if item.kind is Kind.DIR:
             if is_folder:

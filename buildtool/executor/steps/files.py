@@ -23,7 +23,7 @@ def carry_out(work: FileWork, shop: Workshop, observer: Observer) -> Outcome:
     spool = Spool(shop.store.temporary("spool"))
     sources: list[SourceTree] = []
     try:
-        with shop.stack(work.base, observer) as lower:
+        with _lower(work, shop, observer) as lower:
             draft = LayerDraft(lower)
             for action in work.actions:
                 if isinstance(action, FolderWork):
@@ -47,14 +47,16 @@ def _bring_files(
     if isinstance(action, DebsWork):
         unpack_debs(source, draft, spool, epoch)
         return
-    owner = owner_of(action.owner, _names(lower, action)) if action.owner else None
+    owner = owner_of(action.owner, lower) if action.owner else None
     mode = changer(action.mode) if action.mode else None
     Copier(action, source, draft, owner, mode, epoch, spool).copy()
 
 
-def _names(lower: Stack, action: CopyWork) -> Stack:
-    """Where names of owners are looked up: `--link` knows nothing of the base."""
-    return Stack([]) if action.link else lower
+def _lower(work: FileWork, shop: Workshop, observer: Observer) -> Stack:
+    """The tree that the actions see: with `--link` an empty one, so that the layer fits on any base."""
+    if all(isinstance(a, CopyWork) and a.link for a in work.actions):
+        return Stack([], shop.xattr_prefix)
+    return shop.stack(work.base, observer)
 
 
 def _make_folder(action: FolderWork, lower: Stack, draft: LayerDraft, epoch: int) -> None:

@@ -19,7 +19,7 @@ _HIGHEST_ID = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a process runs as, and where that user is at home."""
+    """Who a process runs as, and where that is at home; `gid` is among the groups, as containerd has it."""
 
     uid: int
     gid: int
@@ -70,7 +70,7 @@ def process_identity(user: str, root: Stack) -> Identity:
             dict.fromkeys(_id(f[2]) for f in groups if login and len(f) > 3 and login in f[3].split(","))
         )
     home = entry[5] if entry and len(entry) > 5 and entry[5] else "/"
-    return Identity(uid, gid, tuple(g for g in extra if g != gid), home)
+    return Identity(uid, gid, tuple(dict.fromkeys((gid, *extra))), home)
 
 
 def _named_group(group: str, rows: list[list[str]]) -> int:
