@@ -90,8 +90,9 @@ class OrdinaryUser:
             command[0:1] = [sys.executable, "-m", "buildtool"]
         elif command[0] == "python":
             command[0] = sys.executable
-        if not os.access(sys.executable, os.X_OK) or "PYTHONPATH" in self.environment:
-            command[0] = os.path.realpath(command[0])
+        if command[0] == sys.executable and "PYTHONPATH" in self.environment:
+            # The environment's own python is out of this user's sight, as its packages were.
+            command[0] = os.path.realpath(sys.executable)
         options: dict[str, object] = {"cwd": self.home, "text": True, "capture_output": True, "timeout": 600}
         if os.geteuid() == 0:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -132,11 +133,17 @@ def _account(name: str, home: Path) -> OrdinaryUser:
     os.chown(home, entry.pw_uid, entry.pw_gid)
     user = OrdinaryUser(name, entry.pw_uid, entry.pw_gid, home)
     user.environment = {"HOME": str(home), "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
-    reachable = user.run(["python", "-c", "import buildtool, click, msgspec"], cwd="/").returncode == 0
-    if not reachable:
+    if not _reaches_our_code(user):
         # A checkout below a private folder, such as /root, is out of this user's sight.
         user.environment["PYTHONPATH"] = str(_copy_of_the_code(home))
     return user
+
+
+def _reaches_our_code(user: OrdinaryUser) -> bool:
+    try:
+        return user.run(["python", "-c", "import buildtool, click, msgspec"]).returncode == 0
+    except PermissionError:
+        return False
 
 
 def _copy_of_the_code(home: Path) -> Path:
