@@ -18,7 +18,7 @@ import threading
 
 STACK = 256 << 20
 #: Address space, the stack included.
-MEMORY = 1 << 30
+MEMORY = 768 << 20
 #: Processor seconds for one request, beyond what the evaluator allows itself; and with marks.
 SECONDS = 2.5
 SECONDS_WITH_MARKS = 1.0

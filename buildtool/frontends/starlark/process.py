@@ -93,6 +93,8 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                # A panic that names its frames takes seconds to say so, to nobody.
+                env={**os.environ, "RUST_BACKTRACE": "0"},
                 pass_fds=(self._mark,),
                 bufsize=0,
             )
