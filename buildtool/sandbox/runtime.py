@@ -24,7 +24,7 @@ _PATIENCE_MS = 50
 _LONGEST_LOG = 1 << 16
 
 #: What the runtimes say when the program itself cannot be executed.
-_NO_PROGRAM = ("executable file", "exec failed", "exec:", "no such file or directory", "permission denied")
+_NO_PROGRAM = ("executable file", "open executable", "exec: ")
 
 
 class Stopped(Exception):
@@ -49,10 +49,9 @@ class Runtime:
 
     def arguments(self, state: str, log: str) -> list[str]:
         """The command up to the name of a subcommand."""
-        found = [self.program, "--root", state, "--log", log, "--log-format", "json"]
-        if self.is_crun:
-            found.append("--cgroup-manager=disabled")
-        return found
+        found = [self.program, "--root", state, "--log", log]
+        # What crun says from inside the container comes among the output: let people read it.
+        return [*found, "--cgroup-manager=disabled"] if self.is_crun else [*found, "--log-format", "json"]
 
 
 def find(wanted: str | None = None) -> Runtime:
@@ -211,7 +210,8 @@ def _message(line: str) -> str:
     try:
         entry = json.loads(line)
     except ValueError:
-        return line.strip()
+        # crun: a time, a colon, and the text.
+        return line.partition("Z: ")[2] or line.strip()
     if not isinstance(entry, dict) or entry.get("level") in ("debug", "info", "warning"):
         return ""
     return str(entry.get("msg", ""))

@@ -115,7 +115,7 @@ def test_a_program_without_threads_or_libdl(run: Run, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no cc")
     source = tmp_path / "p.c"
-    source.write_text("#include <time.h>\nint main(void) { return time(0) != %d; }\n" % INSTANT)
+    source.write_text(f"#include <time.h>\nint main(void) {{ return time(0) != {INSTANT}; }}\n")
     subprocess.run(["cc", "-o", tmp_path / "p", source], check=True)
     run(tmp_path / "p")
 
@@ -133,9 +133,7 @@ def _dynamic(data: bytes) -> tuple[dict[int, int], list[tuple[str, int, int]]]:
     (start, length) = next((s[2], s[5]) for s in segments if s[0] == 2)
 
     def offset(address: int) -> int:
-        return next(
-            address - s[3] + s[2] for s in segments if s[0] == 1 and s[3] <= address < s[3] + s[5]
-        )
+        return next(address - s[3] + s[2] for s in segments if s[0] == 1 and s[3] <= address < s[3] + s[5])
 
     pairs = (struct.unpack_from("<qQ", data, at) for at in range(start, start + length, 16))
     entries = {tag: value for tag, value in pairs if tag}
