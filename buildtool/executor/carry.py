@@ -22,6 +22,7 @@ from buildtool.executor.work import (
     CompressWork,
     Event,
     FileTree,
+    LayerMissing,
     LayerRef,
     LiteralTree,
     Outcome,
@@ -285,6 +286,8 @@ class Carrier:
         try:
             return self._worker_process().carry_out(spec, observe)
         except BuildError as e:
+            if e.code in ("corrupt-blob", "missing-blob"):
+                raise LayerMissing(e.message) from e
             if e.code == "run-failed":
                 e.output = tail.text()
             raise

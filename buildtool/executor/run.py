@@ -30,6 +30,9 @@ from buildtool.store import Store
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+#: The kinds of steps that are work: their results are what the cache is about.
+_WORK = ("fileop", "run")
+
 #: How often a build begins again because a layer that the cache promised was damaged.
 _ATTEMPTS = 4
 
@@ -57,9 +60,7 @@ class Executor:
             try:
                 return self._build(roots)
             except LayerMissing as e:
-                self._progress.warned(
-                    Warned("layer-healed", f"layer {e.diff_id} was damaged; it is made again")
-                )
+                self._progress.warned(Warned("layer-healed", f"{e.message}; it is made again"))
         return self._build(roots)
 
     def _build(self, roots: Sequence[Image | Index]) -> Built:
@@ -117,17 +118,12 @@ class _Build:
         if output is None:
             return False
         self.outputs[id(node.step)] = output
-        self._count(node, cached=True, seconds=0.0)
+        self._recalled(node)
         return True
 
-    def _count(self, node: Node, *, cached: bool, seconds: float) -> None:
-        if node.info.kind in ("fileop", "run"):
-            if cached:
-                self.cached += 1
-            else:
-                self.executed += 1
-                return
-        self.progress.finished(node.info, Finished(cached=cached, seconds=seconds))
+    def _recalled(self, node: Node) -> None:
+        self.cached += node.info.kind in _WORK
+        self.progress.finished(node.info, Finished(cached=True))
 
     def _carry_out(self, pending: list[Node]) -> None:
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -153,7 +149,7 @@ class _Build:
         begun = time.monotonic()
         output = self.carrier.recall(node, known)
         if output is not None:
-            self._count(node, cached=True, seconds=0.0)
+            self._recalled(node)
             return output
         self.progress.started(node.info)
         try:
@@ -164,7 +160,7 @@ class _Build:
             e.at(node.info.span)
             self.progress.failed(node.info, e)
             raise
-        self._count(node, cached=False, seconds=0.0)
+        self.executed += 1
         self.progress.finished(
             node.info,
             Finished(cached=False, seconds=time.monotonic() - begun, size=how.size, mended=how.mended),

@@ -194,16 +194,16 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class LayerMissing(BuildError):
-    """A layer that was thought to be in the store is not, or is damaged: its step must run again."""
+    """Something that was thought to be in the store is not, or is damaged: it must be made again."""
 
-    def __init__(self, diff_id: str) -> None:
-        super().__init__("layer-missing", f"layer {diff_id} is not in the store", exit_status=1)
-        self.diff_id = diff_id
+    def __init__(self, what: str) -> None:
+        super().__init__("layer-missing", f"not in the store, or damaged: {what}", exit_status=1)
+        self.what = what
 
 
 def failure_of(error: BuildError) -> Failure:
     """The error as data; spans stay with the parent, which knows the step."""
-    missing = error.diff_id if isinstance(error, LayerMissing) else ""
+    missing = error.what if isinstance(error, LayerMissing) else ""
     return Failure(error.code, error.message, error.hint, error.output, error.exit_status, missing)
 
 

@@ -29,6 +29,7 @@ from buildtool.executor.work import (
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.sandbox import namespaces
 from buildtool.store import Store
+from buildtool.store.collect import sweep
 
 
 def carry_out(spec: Spec, shop: Workshop, observer: Observer) -> Outcome:
@@ -115,6 +116,8 @@ def main(argv: list[str]) -> int:
         os.dup2(2, 1)
         with Store.open(argv[1]) as store:
             serve(sys.stdin.buffer, out, Workshop(store, argv[2] or None))
+            # Only here, inside the namespaces, may what a dead rootless build left be removed.
+            sweep(store)
         return 0
     if not namespaces.is_isolated():
         inside = [sys.executable, "-m", "buildtool.executor.worker", argv[0]]

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from buildtool.diag import BuildError
+from buildtool.digest import Digest
 from buildtool.executor import local
 from buildtool.executor.local import Listing, Row
 from buildtool.executor.work import ChainTree, FileTree, LiteralTree, LocalTree, Tree
@@ -53,13 +54,20 @@ def open_tree(tree: Tree, shop: Workshop, observer: Observer) -> SourceTree:
             listing = msgspec.msgpack.decode(f.read(), type=Listing)
         return _ListedTree(tree.folder, listing.rows)
     if isinstance(tree, FileTree):
-        path = shop.store.blobs.path(tree.digest)
+        _verify(tree.digest, shop)
         size = shop.store.blobs.size(tree.digest)
-        content = FileContent(path, None, size)
+        content = FileContent(shop.store.blobs.path(tree.digest), None, size)
         return _MadeTree({tree.name.encode(): _file(tree.mode, size, content)})
     if isinstance(tree, LiteralTree):
         return _MadeTree({path.encode(): _file(mode, len(data), data) for path, data, mode in tree.files})
     raise TypeError(type(tree).__name__)
+
+
+def _verify(digest: Digest, shop: Workshop) -> None:
+    """Read a blob once, as its bytes will be read by path; BuildError `corrupt-blob`."""
+    with shop.store.blobs.open(digest) as blob:
+        while blob.read(1 << 20):
+            pass
 
 
 def resolve(tree: SourceTree, path: bytes) -> bytes | None:
