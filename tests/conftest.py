@@ -77,6 +77,7 @@ class OrdinaryUser:
     gid: int
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     def run(
         self, argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, **more: object
@@ -87,12 +88,9 @@ class OrdinaryUser:
         """
         command = [os.fspath(a) for a in argv]
         if command[0] == "buildtool":
-            command[0:1] = [sys.executable, "-m", "buildtool"]
+            command[0:1] = [self.python, "-m", "buildtool"]
         elif command[0] == "python":
-            command[0] = sys.executable
-        if command[0] == sys.executable and "PYTHONPATH" in self.environment:
-            # The environment's own python is out of this user's sight, as its packages were.
-            command[0] = os.path.realpath(sys.executable)
+            command[0] = self.python
         options: dict[str, object] = {"cwd": self.home, "text": True, "capture_output": True, "timeout": 600}
         if os.geteuid() == 0:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -135,7 +133,7 @@ def _account(name: str, home: Path) -> OrdinaryUser:
     user.environment = {"HOME": str(home), "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     if not _reaches_our_code(user):
         # A checkout below a private folder, such as /root, is out of this user's sight.
-        user.environment["PYTHONPATH"] = str(_copy_of_the_code(home))
+        user.python = _copy_of_the_code(home)
     return user
 
 
@@ -146,19 +144,21 @@ def _reaches_our_code(user: OrdinaryUser) -> bool:
         return False
 
 
-def _copy_of_the_code(home: Path) -> Path:
+def _copy_of_the_code(home: Path) -> str:
+    """An environment in the home with a copy of what runs; its interpreter."""
     import click
 
-    code = home / "code"
-    site = Path(click.__file__).parent.parent
-    heavy = shutil.ignore_patterns(
-        "__pycache__", "mypy*", "ruff*", "hypothesis*", "pip*", "setuptools*", "ziglang*"
-    )
-    shutil.copytree(site, code, symlinks=True, ignore=heavy)
-    shutil.copytree(ROOT / "buildtool", code / "buildtool", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "rules", code / "buildtool" / "_rules", dirs_exist_ok=True)
-    _must("chmod", "-R", "a+rX", str(code))
-    return code
+    _must(os.path.realpath(sys.executable), "-m", "venv", "--without-pip", str(home / "venv"))
+    (site,) = home.glob("venv/lib/python3*/site-packages")
+    names = ("__pycache__", "*.pth", "mypy*", "ruff*", "hypothesis*", "pip*", "setuptools*", "ziglang*")
+    ours = Path(click.__file__).parent.parent
+    shutil.copytree(ours, site, symlinks=True, ignore=shutil.ignore_patterns(*names), dirs_exist_ok=True)
+    for source, target in ((ROOT / "buildtool", "buildtool"), (ROOT / "rules", "buildtool/_rules")):
+        shutil.copytree(
+            source, site / target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
+    _must("chmod", "-R", "a+rX", str(home / "venv"))
+    return str(home / "venv" / "bin" / "python")
 
 
 @contextmanager
