@@ -2,11 +2,11 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import IO, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 from buildtool.diag import BuildError
 
-#: Bytes of one chunk, at most.
+#: Bytes of one chunk.
 CHUNK = 1 << 20
 
 #: What an archive may grow by: deflate cannot reach this, so that no gzip is refused for it.
@@ -20,6 +20,7 @@ _XZ = b"\xfd7zXZ\x00"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after a first byte of 0x50 to 0x5f
 _MAGIC_LENGTH = 6
+_ZSTD_FEED = 1 << 11  # bytes; zstd makes at most 32,768 out of one
 
 _BEFORE_THREAD = 4  # chunks
 _AHEAD = 8  # chunks
@@ -29,7 +30,7 @@ _PATIENCE = 0.1  # seconds
 def decompressed(stream: BinaryIO) -> Iterator[bytes]:
     """The bytes that a gzip, bzip2, xz or zstd stream holds, or those of any other stream as they are.
 
-    Chunks of at most CHUNK bytes.  BuildError `bad-archive` for a stream that is
+    Chunks of about CHUNK bytes, never many times more.  BuildError `bad-archive` for a stream that is
     damaged, cut off, followed by something else, or grows beyond proportion
     (1,100 bytes out of one, once there are 256 MiB).
     """
@@ -173,9 +174,23 @@ def _zstd(source: _Counted) -> Iterator[bytes]:
     from zstandard import ZstdDecompressor
 
     decoder = ZstdDecompressor(max_window_size=_MOST_MEMORY)
-    with decoder.stream_reader(cast(IO[bytes], source), read_size=CHUNK, read_across_frames=True) as reader:
-        while chunk := reader.read(CHUNK):
-            yield chunk
+    gathered: list[bytes] = []
+    size = 0
+    data = source.read()
+    while data:
+        frame = decoder.decompressobj()
+        while not frame.eof:
+            if not data and not (data := source.read()):
+                raise EOFError("it ends too early")
+            # This decoder gives all that its input holds: little of it at a time bounds that.
+            gathered.append(frame.decompress(data[:_ZSTD_FEED]))
+            data = frame.unused_data + data[_ZSTD_FEED:] if frame.eof else data[_ZSTD_FEED:]
+            size += len(gathered[-1])
+            if size >= CHUNK:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        data = data or source.read()
+    yield from filter(None, [b"".join(gathered)])
 
 
 def read_ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:

@@ -109,8 +109,9 @@ class LayerDraft:
         if old is not None:
             self._inodes.pop(path, None)
             if (old[0].kind is Kind.DIR) is not (kind is Kind.DIR):
-                self._drop_below(path)
                 self._cut.add(path)
+        if kind is not Kind.DIR:
+            self._drop_below(path)
         self._items[path] = (entry, content)
         if inode is not None:
             self._inodes[path] = inode

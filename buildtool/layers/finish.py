@@ -17,18 +17,16 @@ from buildtool.layers.tree import Stack, XattrPrefix, is_whiteout
 
 SECOND = 1_000_000_000
 
-#: <linux/time.h>.  File systems stamp files with it; it runs up to a tick behind CLOCK_REALTIME.
-_CLOCK_REALTIME_COARSE = 5
-
 
 @dataclass(frozen=True, slots=True)
 class FinishSpec:
     """How to finish a step.
 
-    `clock` is the step's instant in seconds; `window_start_ns` the machine's time,
-    as `window_start` gives it, from just before the process was started;
-    `finishers` names to apply, in this order; `injected` the paths that the sandbox
-    put into the tree (mount points, empty files under bind mounts).
+    `clock` is the step's instant in seconds.  `window_start_ns` is the mtime that
+    the file system gave a file made just before the process was started: its clock
+    runs up to a tick behind that of `time.time_ns`.  `finishers` are names, applied
+    in this order; `injected` the paths that the sandbox put into the tree (mount
+    points, empty files under bind mounts).
     """
 
     clock: int
@@ -57,13 +55,6 @@ class FinishReport:
     """What was mended, in the order of doing it."""
 
     mended: tuple[Mended, ...] = ()
-
-
-def window_start() -> int:
-    """Nanoseconds: an instant that is not after the mtime of any file written from now on."""
-    import time
-
-    return time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
 
 
 def finish(upper: str, lower: Stack, spec: FinishSpec) -> FinishReport:
