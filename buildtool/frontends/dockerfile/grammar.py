@@ -8,7 +8,7 @@ at worst make a parse fail.
 from __future__ import annotations
 
 import functools
-from importlib import resources
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from buildtool.digest import key_of
@@ -32,7 +32,8 @@ class ParseCache(Protocol):
 @functools.cache
 def grammar_text() -> str:
     """The grammar, with a backslash as escape character."""
-    return resources.files(__package__).joinpath("dockerfile.lark").read_text("utf-8")
+    with open(os.path.join(os.path.dirname(__file__), "dockerfile.lark"), encoding="utf-8") as file:
+        return file.read()
 
 
 def parser(escape: str, cache: ParseCache | None) -> Lark:

@@ -58,7 +58,7 @@ class _Lowering:
         self.shared = Shared(file, request)
         self.globals = global_args(file, request, self.shared.expander)
         self.plan = Plan(file, request, self.globals, self.shared.expander)
-        self.contexts = {context_name(name): context for name, context in request.contexts.items()}
+        self.context_names = {context_name(name): name for name in request.contexts}
         self.done: dict[int, Body] = {}
 
     def target(self) -> Image:
@@ -91,7 +91,7 @@ class _Lowering:
     # ------------------------------------------------------------ stages
 
     def _stage(self, planned: Planned) -> Body:
-        override = self.contexts.get(planned.name) if planned.name else None
+        override = self._context(planned.name) if planned.name else None
         if override is not None:
             return Body(self.shared, planned.title, self._context_stage(override, planned))
         body, triggers = self._begin(planned)
@@ -112,7 +112,7 @@ class _Lowering:
             return Body(self.shared, planned.title, self._scratch()), ()
         at = self.shared.span(planned.node.start.base.at)
         try:
-            context = self.contexts.get(familiar(planned.base))
+            context = self._context(familiar(planned.base))
             if isinstance(context, FolderContext):
                 return Body(self.shared, planned.title, self._context_stage(context, planned)), ()
             image = self._image(planned.base, planned.platform, at)
@@ -127,6 +127,11 @@ class _Lowering:
     def _configured(self, stage: Stage) -> Stage:
         return replace(stage, finishers=self.request.finishers, frozen=self.request.frozen)
 
+    def _context(self, name: str) -> NamedContext | None:
+        """The named context of that name; one that nothing names is never asked for."""
+        found = self.context_names.get(name)
+        return None if found is None else self.request.contexts[found]
+
     def _context_stage(self, context: NamedContext, planned: Planned) -> Stage:
         """A stage that is a named context: an image, or a folder's files in one layer."""
         if isinstance(context, ImageContext):
@@ -137,7 +142,7 @@ class _Lowering:
 
     def _image(self, name: str, platform: Platform | None, at: Span) -> Image:
         """An image by its name: a named context's, or what the bases know."""
-        context = self.contexts.get(familiar(name))
+        context = self._context(familiar(name))
         if isinstance(context, ImageContext):
             return context.image
         return self.bases.resolve(name, platform or self.request.platform, at)
@@ -193,7 +198,7 @@ class _Lowering:
             return _files_of(self._earlier(index, planned, name).stage.rootfs)
         if name == SCRATCH:
             return LiteralSource(())
-        context = self.contexts.get(context_name(name))
+        context = self._context(context_name(name))
         if isinstance(context, FolderContext):
             return context
         return _files_of(self._image(name, None, self.shared.span(flag.at)).rootfs)

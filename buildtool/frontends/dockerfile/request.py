@@ -39,7 +39,8 @@ class Bases(Protocol):
 class Request:
     """A build of a Dockerfile: `folder` is the context, `ignore` the patterns of its ignore file.
 
-    `target` names a stage, empty for the last one.  `epoch` is in seconds.
+    `target` names a stage, empty for the last one.  `epoch` is in seconds.  Of
+    `contexts`, only those that the build needs are looked up.
     """
 
     folder: str

@@ -256,6 +256,14 @@ def test_named_contexts_take_the_place_of_stages() -> None:
     assert bases.asked == []
 
 
+def test_named_contexts_that_nothing_needs_are_not_looked_up() -> None:
+    class Lazy(dict[str, NamedContext]):
+        def __getitem__(self, name: str) -> NamedContext:
+            raise AssertionError(name)
+
+    build("FROM a\nCOPY --from=b x /x\n", contexts=Lazy(other=FolderContext("f")))
+
+
 def test_entrypoint_drops_the_bases_command_only() -> None:
     assert build('FROM a\nENTRYPOINT ["e"]\n').image.config.cmd is None
     assert build('FROM a\nCMD ["c"]\nENTRYPOINT ["e"]\n').image.config.cmd == ("c",)
