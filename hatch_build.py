@@ -28,19 +28,19 @@ class ClockLibrary(BuildHookInterface):  # type: ignore[type-arg]
         if self.target_name != "wheel":
             return
         build = _load(os.path.join(self.root, _FOLDER, "build.py"))
-        native = build.native()
+        native = build.native() or "amd64"
+        if version == "editable":
+            if not build.is_current(native) and build.build(native) is None:
+                self._complain(native, needed=True)
+            return
         for architecture in build.ARCHITECTURES:
-            if version == "editable" and architecture != native:
-                continue
-            if not build.is_current(architecture) and build.build(architecture) is None:
-                self._complain(architecture, architecture == native)
-                continue
-            if version != "editable":
-                name = os.path.basename(build.output(architecture))
-                inside = os.path.join(_FOLDER, name)
-                build_data["force_include"][os.path.join(self.root, inside)] = inside
+            path = build.build(architecture, portable=True)
+            if path is None:
+                self._complain(architecture, needed=architecture == native)
+            else:
+                build_data["force_include"][path] = os.path.join(_FOLDER, os.path.basename(path))
 
-    def _complain(self, architecture: str, needed: bool) -> None:
+    def _complain(self, architecture: str, *, needed: bool) -> None:
         missing = f"no compiler for the clock library of {architecture}: install cc, or `pip install ziglang`"
         if needed:
             raise RuntimeError(missing)

@@ -1,8 +1,9 @@
 """Compiles the clock library: `python -m buildtool.sandbox.clock.build [ARCHITECTURE...]`.
 
-With the machine's `cc` for its own architecture, else, and for others, with the C
-compiler inside PyPI's `ziglang`, which needs neither headers nor libraries of the
-target.  hatch_build.py uses it too, so this module imports nothing of ours.
+With the machine's `cc` for its own architecture, else, and for others and for
+wheels, with the C compiler inside PyPI's `ziglang`, which needs neither headers nor
+libraries of the target.  hatch_build.py uses it too, so this module imports nothing
+of ours.
 """
 
 import importlib.util
@@ -65,21 +66,27 @@ def is_current(architecture: str) -> bool:
     return all(os.stat(os.path.join(_HERE, part)).st_mtime_ns <= built for part in parts)
 
 
-def compiler(architecture: str) -> list[str] | None:
-    """The command of a compiler for an architecture, None if there is none."""
-    if architecture == native() and (cc := os.environ.get("CC") or shutil.which("cc")):
-        return cc.split()
-    if importlib.util.find_spec("ziglang") is None:
-        return None
-    return [sys.executable, "-m", "ziglang", "cc", "-target", f"{ARCHITECTURES[architecture]}-linux-musl"]
+def compiler(architecture: str, *, portable: bool = False) -> list[str] | None:
+    """The command of a compiler for an architecture, None if there is none.
+
+    With `portable`, rather the one that is the same on every machine.
+    """
+    zig = None
+    if importlib.util.find_spec("ziglang") is not None:
+        target = f"{ARCHITECTURES[architecture]}-linux-musl"
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", target]
+    cc = os.environ.get("CC") or shutil.which("cc")
+    if architecture != native() or cc is None or (portable and zig is not None):
+        return zig
+    return cc.split()
 
 
-def build(architecture: str) -> str | None:
+def build(architecture: str, *, portable: bool = False) -> str | None:
     """Compile for one architecture; the path of the library, None without a compiler.
 
     subprocess.CalledProcessError if the compiler fails; it has said why.
     """
-    command = compiler(architecture)
+    command = compiler(architecture, portable=portable)
     if command is None:
         return None
     path = output(architecture)
