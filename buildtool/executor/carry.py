@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from buildtool.executor.local import IgnoreFactory, Listing, scan
 from buildtool.executor.outputs import Chain, Literal, LocalFiles, Nothing, OneFile, Output, identity
 from buildtool.executor.plan import Node
 from buildtool.executor.pool import WorkerProcess
-from buildtool.executor.progress import Progress
+from buildtool.executor.progress import Finished, Progress
 from buildtool.executor.specs import file_work, run_work, trees_of
 from buildtool.executor.work import (
     ChainTree,
@@ -42,6 +43,9 @@ from buildtool.store import Store
 
 #: Moves when the sandbox, the clock library or a finisher changes what a process leaves behind.
 WORLD = 1
+
+#: Downloads of one step that go on at once: mirrors do not like more.
+_DOWNLOADS = 8
 
 _TAIL_BYTES = 32 << 10
 _TAIL_ROWS = 30
@@ -76,6 +80,7 @@ class Carrier:
         self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
         self._fresh: set[Key] = set()
         self._listings: dict[str, str] = {}
+        self._fetching: dict[Digest, threading.Lock] = {}
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
         self._closed = False
@@ -185,8 +190,7 @@ class Carrier:
             output = self._layer(node, step, known)
             if output is not None:
                 return output, How()
-            for output_of in known.values():
-                self._bring(node, output_of)
+            self._bring(node, known)
             result, outcome = self._make(node, step, known, keys)
         base = self._base(step, known)
         ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
@@ -226,23 +230,44 @@ class Carrier:
 
     # ------------------------------------------------------------ bytes
 
-    def _bring(self, node: Node, output: Output) -> None:
-        """See to it that the bytes behind an input are in the store."""
-        if isinstance(output, Chain):
-            for layer in output.layers:
-                self.bring_base(layer.diff_id, node)
-        elif isinstance(output, OneFile) and not self.store.blobs.has(output.tree.digest):
-            source = next(
-                i
-                for i in node.inputs
-                if isinstance(i.step, FetchSource) and i.step.digest == output.tree.digest
-            )
-            assert isinstance(source.step, FetchSource)
-            self._progress.started(source.info)
+    def _bring(self, node: Node, known: dict[int, Output]) -> None:
+        """See to it that the bytes behind the inputs are in the store, fetching side by side."""
+        for output in known.values():
+            if isinstance(output, Chain):
+                for layer in output.layers:
+                    self.bring_base(layer.diff_id, node)
+        missing: dict[Digest, Node] = {}
+        for source in node.inputs:
+            step = source.step
+            if isinstance(step, FetchSource) and not self.store.blobs.has(step.digest):
+                missing.setdefault(step.digest, source)
+        if missing:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
+                list(pool.map(self._fetch, missing.values()))
+
+    def _fetch(self, source: Node) -> None:
+        assert isinstance(source.step, FetchSource)
+        with self._lock:
+            only_one = self._fetching.setdefault(source.step.digest, threading.Lock())
+        with only_one:
+            if not self.store.blobs.has(source.step.digest):
+                self._fetch_now(source, source.step)
+
+    def _fetch_now(self, source: Node, step: FetchSource) -> None:
+        begun = time.monotonic()
+        self._progress.started(source.info)
+        try:
             self._fetcher.fetch_file(
-                source.step,
+                step,
                 lambda done, total: self._progress.advanced(source.info, "download", done, total),
             )
+        except BuildError as e:
+            self._progress.failed(source.info, e.at(source.info.span))
+            raise
+        took = time.monotonic() - begun
+        self._progress.finished(source.info, Finished(cached=False, seconds=took, size=step.size))
 
     def bring_base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
         """The layer as the base image has it, its blob brought; None for a layer of our own."""

@@ -7,7 +7,7 @@ times), write the layer, and make the upper directory the layer's snapshot.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import msgspec
@@ -18,12 +18,15 @@ from buildtool.executor.steps.owners import process_identity
 from buildtool.executor.work import ChainTree, LaunchWork, MountWork, Outcome, RunWork, chain_ids
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.layers.changes import changes
-from buildtool.layers.finish import FinishSpec, finish
+from buildtool.layers.entry import display
+from buildtool.layers.finish import FinishSpec, Mended, finish
 from buildtool.layers.tree import Stack
 from buildtool.sandbox.bundle import HostMount, Process
 from buildtool.sandbox.netns import Isolated
 from buildtool.sandbox.run import Ended
 from buildtool.store import Staged, chain_id
+
+_MOST_ROWS = 4
 
 
 def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
@@ -62,8 +65,21 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
         shop.store.snapshots.adopt(
             staged, chain_id(below[-1] if below else None, parse_digest(outcome.diff_id))
         )
-    mended = tuple(f"{m.finisher}: /{os.fsdecode(m.path)}" for m in report.mended)
+    mended = _summary(report.mended)
     return msgspec.structs.replace(outcome, mended=mended)
+
+
+def _summary(mended: Sequence[Mended]) -> tuple[str, ...]:
+    """What was mended, a line a file where those are few, else one a finisher."""
+    paths: dict[str, list[str]] = {}
+    for each in mended:
+        paths.setdefault(each.finisher, []).append(display(each.path))
+    rows: list[str] = []
+    for finisher, found in paths.items():
+        if len(found) > _MOST_ROWS:
+            found = [f"{found[0]} and {len(found) - 1:,} more"]
+        rows += [f"{finisher}: {path}" for path in found]
+    return tuple(rows)
 
 
 def launch(work: LaunchWork, shop: Workshop, observer: Observer) -> Outcome:
