@@ -12,16 +12,14 @@ a quote, a dollar and itself, and there is no command substitution.
 `${v%p}` `${v%%p}`    v without the shortest (longest) suffix that p matches
 `${v/p/r}` `${v//p/r}`  v with the first (every) longest match of p replaced
 ====================  =====================================================
-
-A pattern knows `*` and `?`; matching is linear in the value's length, whatever
-the pattern.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from buildtool.diag import BuildError
+from buildtool.frontends.dockerfile.pattern import Pattern
 
 #: The longest result of one word, in characters, and the deepest nesting of `${}`.
 MAX_RESULT = 1 << 20
@@ -273,7 +271,7 @@ class _Reader:
         if value is None and self.style.keep_unset:
             return self.text[start : self.at]
         self._match(pattern, value)
-        return _replace(_Pattern(pattern), value or "", replacement, every)
+        return _replace(Pattern(pattern), value or "", replacement, every)
 
     def _nested(self, stop: str, *, raw: bool) -> str:
         before, self.raw_escapes = self.raw_escapes, raw
@@ -323,7 +321,7 @@ def _apply(kind: str, null: bool, name: str, value: str | None, word: str) -> st
             raise BuildError("variable-required", f"{name}: {word or f'is not allowed to be {state}'}")
         return value or ""
     longest = word.startswith(kind)
-    pattern = _Pattern(word[longest:])
+    pattern = Pattern(word[longest:])
     text = value or ""
     if kind == "#":
         end = pattern.prefix(text, longest=longest)
@@ -332,7 +330,7 @@ def _apply(kind: str, null: bool, name: str, value: str | None, word: str) -> st
     return text if end is None else text[: len(text) - end]
 
 
-def _replace(pattern: "_Pattern", value: str, replacement: str, every: bool) -> str:
+def _replace(pattern: Pattern, value: str, replacement: str, every: bool) -> str:
     out: list[str] = []
     done = 0
     for start, end in pattern.find(value):
@@ -344,80 +342,3 @@ def _replace(pattern: "_Pattern", value: str, replacement: str, every: bool) -> 
     if len(result) > MAX_RESULT:
         raise BuildError("expansion-too-large", f"a word expands to more than {MAX_RESULT} characters")
     return result
-
-
-#: A piece of a pattern between two stars: characters, or None for a `?`.
-_Piece = tuple[str | None, ...]
-
-
-class _Pattern:
-    """A shell pattern of `*` and `?`, as the pieces between its stars."""
-
-    def __init__(self, text: str) -> None:
-        pieces: list[list[str | None]] = [[]]
-        i = 0
-        while i < len(text):
-            c = text[i]
-            if c == "*":
-                pieces.append([])
-            elif c == "?":
-                pieces[-1].append(None)
-            elif c == "\\":
-                i += 1
-                if text[i : i + 1] not in ("*", "?", "\\", "}", "/") or i == len(text):
-                    raise _bad(f'invalid escape "\\{text[i : i + 1]}" in the pattern "{text}"')
-                pieces[-1].append(text[i])
-            else:
-                pieces[-1].append(c)
-            i += 1
-        self.pieces: tuple[_Piece, ...] = tuple(tuple(p) for p in pieces)
-
-    def reversed(self) -> "_Pattern":
-        other = _Pattern("")
-        other.pieces = tuple(p[::-1] for p in self.pieces[::-1])
-        return other
-
-    def prefix(self, text: str, *, longest: bool) -> int | None:
-        """Where the shortest or longest match that begins with the text ends."""
-        first = _regex(self.pieces[0]).match(text)
-        return None if first is None else self._rest(text, first.end(), longest)
-
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """The leftmost longest matches, none overlapping another."""
-        at = 0
-        while at <= len(text):
-            first = _regex(self.pieces[0]).search(text, at)
-            end = None if first is None else self._rest(text, first.end(), longest=True)
-            if first is None or end is None:
-                return
-            yield first.start(), end
-            at = end if end > first.start() else end + 1
-
-    def _rest(self, text: str, at: int, longest: bool) -> int | None:
-        """Where the match ends whose first piece ended at `at`.
-
-        Taking each middle piece as early as it comes leaves the most room for the
-        last one, whose earliest or latest place is then the shortest or longest match.
-        """
-        if len(self.pieces) == 1:
-            return at
-        for piece in self.pieces[1:-1]:
-            found = _regex(piece).search(text, at)
-            if found is None:
-                return None
-            at = found.end()
-        last = self.pieces[-1]
-        if longest:
-            return _last(last, text, at)
-        found = _regex(last).search(text, at)
-        return None if found is None else found.end()
-
-
-def _regex(piece: _Piece) -> re.Pattern[str]:
-    return re.compile("".join("." if c is None else re.escape(c) for c in piece), re.S)
-
-
-def _last(piece: _Piece, text: str, at: int) -> int | None:
-    """Where the last place of the piece ends, at `at` or later."""
-    found = _regex(piece[::-1]).search(text[at:][::-1])
-    return None if found is None else len(text) - found.start()
