@@ -6,7 +6,6 @@ import os
 MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
-MS_NOEXEC = 0x8
 MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
@@ -18,8 +17,6 @@ CLONE_FS = 0x200
 CLONE_NEWNS = 0x20000
 CLONE_NEWUTS = 0x4000000
 CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 ADDR_NO_RANDOMIZE = 0x40000
@@ -50,11 +47,6 @@ def unshare(flags: int) -> None:
 def set_personality(persona: int) -> None:
     """personality(2): what this process and all that it starts looks like to programs."""
     _checked(_libc.personality(ctypes.c_ulong(persona)))
-
-
-def set_domain_name(name: bytes) -> None:
-    """setdomainname(2), for the UTS namespace of the caller."""
-    _checked(_libc.setdomainname(name, len(name)))
 
 
 def _path(text: str | None) -> bytes | None:

@@ -296,6 +296,31 @@ def speed(place: Place) -> Any:
     return time.monotonic() - start
 
 
+def parallel(place: Place) -> Any:
+    """Steps side by side: each sees its own output and its own root."""
+    place.add_busybox()
+    lock = threading.Lock()
+    found: dict[str, str] = {}
+
+    def some(thread: int) -> None:
+        for n in range(5):
+            mark = f"{thread}-{n}"
+            with netns.Isolated() as network:
+                with lock:
+                    own = Place.__new__(Place)
+                    own.__dict__ = place.__dict__ | {"folder": place.make(mark), "count": 0}
+                done = own.sh(f"echo {mark} >/mark; sleep 0.01; cat /mark; ls /", network=network)
+            with lock:
+                found[mark] = done["output"]
+
+    threads = [threading.Thread(target=some, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
 def main(argv: list[str]) -> int:
     if argv[0] == "--spawn":
         worker = [sys.executable, os.path.abspath(__file__), *argv[1:]]
