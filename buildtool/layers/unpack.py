@@ -94,13 +94,22 @@ def _failed(error: OSError) -> BuildError:
     return BuildError("unpack-failed", f"cannot unpack a layer: {error.strerror}{where}", exit_status=1)
 
 
-def _unmapped(entry: Entry) -> BuildError:
-    return BuildError(
-        "unmapped-owner",
-        f"{display(entry.path)} belongs to {entry.uid}:{entry.gid}, numbers that this user may not give",
-        hint="give the user a longer range in /etc/subuid and /etc/subgid, or run as root",
-        exit_status=1,
-    )
+def _give(entry: Entry, file: int | bytes, dir_fd: int | None = None) -> None:
+    """Set the owner of an open file, or of a name in a folder."""
+    try:
+        if isinstance(file, int):
+            os.fchown(file, entry.uid, entry.gid)
+        else:
+            os.chown(file, entry.uid, entry.gid, dir_fd=dir_fd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise BuildError(
+            "unmapped-owner",
+            f"{display(entry.path)} belongs to {entry.uid}:{entry.gid}, numbers that this user may not give",
+            hint="give the user a longer range in /etc/subuid and /etc/subgid, or run as root",
+            exit_status=1,
+        ) from error
 
 
 class _Unpacker:
@@ -221,12 +230,7 @@ class _Unpacker:
         """Put one entry of the archive where it belongs, whiteouts as overlayfs has them."""
         if len(self._open) >= _MOST_OPEN:
             self._forget_folders()
-        try:
-            self._put(entry, content)
-        except OSError as error:
-            if error.errno == errno.EINVAL:
-                raise _unmapped(entry) from error
-            raise
+        self._put(entry, content)
 
     def _put(self, entry: Entry, content: BinaryIO | None) -> None:
         path = self._inside(entry.path)
@@ -258,7 +262,7 @@ class _Unpacker:
             self._put_link(entry, parent, name)
         elif entry.kind is Kind.SYMLINK:
             os.symlink(entry.linkname, name, dir_fd=parent)
-            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            _give(entry, name, parent)
             os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
         else:
             self._put_special(entry, parent, name)
@@ -370,14 +374,14 @@ class _Unpacker:
         # By way of a descriptor: chmod of a name would follow a link.
         fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
         try:
-            os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            _give(entry, name, parent)
             os.chmod(f"/proc/self/fd/{fd}", entry.mode)
         finally:
             os.close(fd)
         os.utime(name, (entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
     def _own(self, fd: int, entry: Entry) -> None:
-        os.fchown(fd, entry.uid, entry.gid)
+        _give(entry, fd)
         # After the owner: a change of owner clears the set-user-id bit and capabilities.
         os.fchmod(fd, entry.mode)
         for name, value in entry.xattrs:
