@@ -14,8 +14,8 @@ EXAMPLE = ROOT / "examples" / "python-app"
 
 #: The example's targets: its Dockerfile unchanged, and the same application without a Dockerfile.
 TARGETS = (
-    (":dockerfile", "the Dockerfile of the example, unchanged"),
-    (":app", "the same application, declared without a Dockerfile"),
+    (":app", "the Dockerfile of the example, unchanged"),
+    (":small", "the same application, declared without a Dockerfile"),
 )
 
 

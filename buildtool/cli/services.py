@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from buildtool.diag import BuildError, Span
 from buildtool.executor.progress import Progress
@@ -65,7 +65,7 @@ class Services:
             platform=platform,
             build_platform=this_platform(),
             ignore=_ignore(path, folder),
-            contexts={name: self._context(name, c, platform, span) for name, c in contexts.items()},
+            contexts=_Contexts(contexts, lambda name, c: self._context(name, c, platform, span)),
             network=self._network,
             filename=filename,
         )
@@ -116,6 +116,25 @@ class Services:
         return FolderContext(os.path.abspath(context), _ignore("", context))
 
 
+class _Contexts(Mapping[str, NamedContext]):
+    """Named contexts, each looked at when it is asked for: one that is not used cannot be wrong."""
+
+    def __init__(
+        self, given: Mapping[str, Image | str], look: Callable[[str, Image | str], NamedContext]
+    ) -> None:
+        self._given = given
+        self._look = look
+
+    def __getitem__(self, name: str) -> NamedContext:
+        return self._look(name, self._given[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
 def this_platform() -> Platform:
     """The platform that the build runs on."""
     from buildtool.cli.request import parse_platform
@@ -147,7 +166,7 @@ def _bounded(text: bytes, name: str) -> bytes:
 
 def _ignore(dockerfile: str, folder: str) -> tuple[str, ...]:
     """The patterns for a context: of NAME.dockerignore beside the Dockerfile NAME, else of the context."""
-    from buildtool.frontends.dockerfile.ignore import parse_ignore
+    from buildtool.graph.ignore import parse_ignore
 
     places = [f"{dockerfile}.dockerignore"] if dockerfile not in ("", "-") else []
     for place in (*places, os.path.join(folder, ".dockerignore")):

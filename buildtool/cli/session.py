@@ -58,7 +58,6 @@ class Session:
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned."""
         from buildtool.executor.run import Executor
-        from buildtool.frontends.dockerfile.ignore import IgnoreMatcher
 
         with self.store.results.batch():
             roots = self.roots()
@@ -73,7 +72,7 @@ class Session:
             compression=self.request.compression,
             runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
         )
-        built = Executor(self.store, self._outside, self.progress, options, IgnoreMatcher).build(roots)
+        built = Executor(self.store, self._outside, self.progress, options).build(roots)
         if built.used_network:
             self._pins.record_clock(present)
             self._write_lock()

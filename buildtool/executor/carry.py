@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from buildtool.diag import BuildError
-from buildtool.digest import Digest, Key, key_of, parse_digest
+from buildtool.digest import Digest, Key, Plain, key_of, parse_digest
 from buildtool.executor.api import BuildOptions, Fetcher
 from buildtool.executor.cache import Cache, LayerResult
-from buildtool.executor.local import IgnoreFactory, Listing, scan
+from buildtool.executor.local import Listing, scan
 from buildtool.executor.outputs import Chain, Literal, LocalFiles, Nothing, OneFile, Output, identity
 from buildtool.executor.plan import Node
 from buildtool.executor.pool import WorkerProcess
@@ -29,6 +29,7 @@ from buildtool.executor.work import (
     Outcome,
     Spec,
 )
+from buildtool.graph.ignore import IgnoreMatcher
 from buildtool.graph.keys import key
 from buildtool.graph.model import (
     BaseLayer,
@@ -39,10 +40,12 @@ from buildtool.graph.model import (
     LocalSource,
     Run,
 )
+from buildtool.layers.finishers import FINISHERS
+from buildtool.sandbox import clock
 from buildtool.store import Store
 
-#: Moves when the sandbox, the clock library or a finisher changes what a process leaves behind.
-WORLD = 1
+#: Moves when the sandbox changes what a process sees, or what is kept of what it leaves behind.
+SANDBOX = 1
 
 #: Downloads of one step that go on at once: mirrors do not like more.
 _DOWNLOADS = 8
@@ -69,14 +72,12 @@ class Carrier:
         fetcher: Fetcher,
         progress: Progress,
         options: BuildOptions,
-        ignore: IgnoreFactory,
     ) -> None:
         self.store = store
         self.cache = cache
         self.options = options
         self._fetcher = fetcher
         self._progress = progress
-        self._ignore = ignore
         self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
         self._fresh: set[Key] = set()
         self._listings: dict[str, str] = {}
@@ -124,7 +125,9 @@ class Carrier:
         name = key_of({"listing": [step.folder, list(step.include), list(step.ignore)]})
         data = self.store.results.get(name)
         known = msgspec.msgpack.decode(data, type=Listing) if data is not None else None
-        ignore = self._ignore(step.ignore) if step.ignore else None
+        if known is None:
+            self._expect_work()
+        ignore = IgnoreMatcher(step.ignore) if step.ignore else None
         try:
             listing = scan(step.folder, step.include, ignore, known, self._file_clock_ns())
         except BuildError as e:
@@ -157,8 +160,10 @@ class Carrier:
     def _keys(self, step: FileOp | Run, known: dict[int, Output]) -> tuple[Key, ...]:
         """The step's action key; for a Run that may need the network, a second one with the instant."""
 
+        world: Plain = None if isinstance(step, FileOp) else _world(step)
+
         def of(**extra: int) -> Key:
-            return key(step, lambda s: identity(known[id(s)]), world=WORLD, **extra)
+            return key(step, lambda s: identity(known[id(s)]), world=world, **extra)
 
         if isinstance(step, FileOp) or step.network == "none":
             return (of(),)
@@ -325,6 +330,17 @@ class Carrier:
                 self._worker = WorkerProcess(self.store.path, self.options.runtime)
             return self._worker
 
+    def _expect_work(self) -> None:
+        """Let the worker start meanwhile: files that were never seen mean that something must be made."""
+
+        def start() -> None:
+            try:
+                self._worker_process()
+            except BuildError:
+                pass  # whoever needs the worker hears why there is none
+
+        threading.Thread(target=start, daemon=True).start()
+
     def _listing_file(self, files: LocalFiles) -> str:
         with self._lock:
             path = self._listings.get(files.listing.digest)
@@ -334,6 +350,15 @@ class Carrier:
                     f.write(msgspec.msgpack.encode(files.listing))
                 self._listings[files.listing.digest] = path
             return path
+
+
+def _world(step: Run) -> Plain:
+    """What a process's layer depends on beside the step itself: the versions of what we do to it."""
+    return {
+        "sandbox": SANDBOX,
+        "clock": clock.VERSION if step.frozen else 0,
+        "finishers": [[name, FINISHERS[name].version] for name in step.finishers],
+    }
 
 
 class _Tail:

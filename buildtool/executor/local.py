@@ -14,14 +14,14 @@ link, and `detail` and `path` are netstrings.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 import msgspec
 from blake3 import blake3
 
 from buildtool.diag import BuildError
 from buildtool.executor.patterns import has_wildcards, matches, split_wildcards
+from buildtool.graph.ignore import IgnoreMatcher
 
 FILE, FOLDER, LINK, FIFO, CHAR, BLOCK = "f", "d", "l", "p", "c", "b"
 
@@ -54,21 +54,8 @@ class Listing(msgspec.Struct, frozen=True):
     rows: list[Row]
 
 
-class Ignore(Protocol):
-    """What a .dockerignore means (the Dockerfile frontend's matcher)."""
-
-    def matches(self, path: str) -> bool:
-        """Whether the path is left out."""
-
-    def may_contain_included(self, folder: str) -> bool:
-        """Whether something below a folder that is left out may be taken in again."""
-
-
-IgnoreFactory = Callable[[tuple[str, ...]], Ignore]
-
-
 def scan(
-    folder: str, include: tuple[str, ...], ignore: Ignore | None, known: Listing | None, now_ns: int
+    folder: str, include: tuple[str, ...], ignore: IgnoreMatcher | None, known: Listing | None, now_ns: int
 ) -> Listing:
     """List what `include` names in a folder; rows of `known` spare reading unchanged files.
 
@@ -124,7 +111,7 @@ def unchanged(folder: str, rows: Iterator[Row] | list[Row]) -> str | None:
 
 
 class _Scanner:
-    def __init__(self, folder: str, ignore: Ignore | None, known: Listing | None, now_ns: int) -> None:
+    def __init__(self, folder: str, ignore: IgnoreMatcher | None, known: Listing | None, now_ns: int) -> None:
         self.root = os.fsencode(folder)
         self.ignore = ignore
         self.known = {r.path: r for r in known.rows} if known else {}
@@ -140,6 +127,10 @@ class _Scanner:
             return
         base = self._resolve(os.fsencode(_unescaped(fixed)), 0)
         if base is None:
+            return
+        if "**" in pattern:
+            # Only --parents crosses folders with it; what is too much here, the copy does not take.
+            self._follow(base)
             return
         depth = pattern.count("/") + 1
         for found in self._candidates(base, pattern, depth):
@@ -198,8 +189,9 @@ class _Scanner:
         todo = [top]
         while todo:
             folder = todo.pop()
+            prefix = folder + b"/" if folder else b""
             for entry in self._entries(folder):
-                path = folder + b"/" + entry.name if folder else entry.name
+                path = prefix + entry.name
                 is_dir = entry.is_dir(follow_symlinks=False)
                 if self.ignore is not None and self.ignore.matches(os.fsdecode(path)):
                     if is_dir and self.ignore.may_contain_included(os.fsdecode(path)):
@@ -233,16 +225,16 @@ class _Scanner:
                 "unsupported-file", f"{os.fsdecode(path)!r} is a socket, which no layer can hold"
             )
         row = Row(
-            path=path,
-            kind=kind,
-            mode=stat.S_IMODE(st.st_mode),
-            size=st.st_size,
-            detail=self._detail(path, kind, st),
-            first=b"",
-            rdev=st.st_rdev if kind in (CHAR, BLOCK) else 0,
-            inode=st.st_ino,
-            mtime_ns=st.st_mtime_ns,
-            ctime_ns=st.st_ctime_ns,
+            path,
+            kind,
+            stat.S_IMODE(st.st_mode),
+            st.st_size,
+            self._detail(path, kind, st),
+            b"",
+            st.st_rdev if kind in (CHAR, BLOCK) else 0,
+            st.st_ino,
+            st.st_mtime_ns,
+            st.st_ctime_ns,
         )
         self.rows[path] = row
         if st.st_nlink > 1 and kind == FILE:
@@ -297,6 +289,7 @@ def _content_digest(full: bytes, path: bytes, size: int) -> bytes:
     try:
         data = os.read(fd, min(size + 1, _CHUNK))
         hasher = blake3(data)
+        # A file that is as long as it was said to be is read with one call.
         while len(data) == _CHUNK or len(data) > size:
             data = os.read(fd, _CHUNK)
             hasher.update(data)

@@ -19,7 +19,6 @@ from buildtool.executor.api import BuildOptions, Built, BuiltImage, Fetcher
 from buildtool.executor.assembly import Assembly
 from buildtool.executor.cache import Cache
 from buildtool.executor.carry import Carrier
-from buildtool.executor.local import IgnoreFactory
 from buildtool.executor.outputs import Chain, Nothing, Output
 from buildtool.executor.plan import Node, plan
 from buildtool.executor.progress import Finished, Progress, StepInfo
@@ -46,13 +45,11 @@ class Executor:
         fetcher: Fetcher,
         progress: Progress,
         options: BuildOptions,
-        ignore: IgnoreFactory,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._progress = _OneAtATime(progress)
         self._options = options
-        self._ignore = ignore
 
     def build(self, roots: Sequence[Image | Index]) -> Built:
         """Carry the graph out; BuildError, placed at the step's origin, if it cannot be."""
@@ -65,9 +62,7 @@ class Executor:
 
     def _build(self, roots: Sequence[Image | Index]) -> Built:
         steps: list[Step] = list(roots)
-        carrier = Carrier(
-            self._store, Cache(self._store), self._fetcher, self._progress, self._options, self._ignore
-        )
+        carrier = Carrier(self._store, Cache(self._store), self._fetcher, self._progress, self._options)
         try:
             return _Build(plan(steps), carrier, self._progress, self._options.jobs).build(roots)
         finally:

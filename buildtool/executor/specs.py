@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from buildtool.diag import BuildError
 from buildtool.executor.outputs import Chain, Literal, LocalFiles, OneFile, Output
 from buildtool.executor.work import (
     ActionWork,
@@ -47,11 +46,6 @@ def trees_of(known: Mapping[int, Output], listing_file: Callable[[LocalFiles], s
 
 def file_work(step: FileOp, trees: Trees, compression: str) -> FileWork:
     """A FileOp as work."""
-    for action in step.actions:
-        if isinstance(action, CopyAction) and (action.exclude or action.parents):
-            flag = "--exclude" if action.exclude else "--parents"
-            span = step.origin.span if step.origin else None
-            raise BuildError("not-supported-yet", f"COPY {flag} is not supported yet", span=span)
     return FileWork(
         base=_chain(step.base, trees),
         actions=tuple(_action(a, trees) for a in step.actions),

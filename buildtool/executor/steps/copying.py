@@ -18,8 +18,9 @@ from buildtool.executor.steps.folders import make_folders
 from buildtool.executor.steps.modes import octal
 from buildtool.executor.steps.trees import Item, SourceTree, resolve
 from buildtool.executor.work import CopyWork
+from buildtool.graph.ignore import IgnoreMatcher
 from buildtool.layers.draft import LayerDraft
-from buildtool.layers.entry import Entry, Kind, display
+from buildtool.layers.entry import Entry, Kind, display, parent_of
 
 
 class Copier:
@@ -42,12 +43,26 @@ class Copier:
         self.mode = mode
         self.epoch = epoch
         self.spool = spool
+        self.exclude = IgnoreMatcher(work.exclude) if work.exclude else None
 
     def copy(self) -> None:
         """Copy every source path."""
         for path in self.work.paths:
+            if self.work.parents:
+                self._with_parents(path)
+                continue
             for found in self._sources(path):
                 self._one(found)
+
+    def _with_parents(self, path: str) -> None:
+        """Copy what a pattern means, with the folders between it and the root or the pivot `/./`."""
+        before, _, pattern = f"/{path.strip('/')}".rpartition("/./")
+        base = resolve(self.source, before.encode("utf-8", "surrogateescape")) if before else b""
+        wanted = (pattern if before else path).strip("/")
+        dest = self._make_folders(self.work.dest.encode("utf-8", "surrogateescape"))
+        found = base is not None and self._contents(base, dest, IgnoreMatcher((wanted,)))
+        if not found and not has_wildcards(wanted):
+            raise self._not_found(path.encode("utf-8", "surrogateescape"))
 
     # ------------------------------------------------------------ sources
 
@@ -108,12 +123,7 @@ class Copier:
             if is_folder:
                 return real
             if there is not None:
-                raise BuildError(
-                    "copy-onto-file",
-                    f"cannot copy a folder to {display(real)}, which is a {there.kind}",
-                    hint="a folder is copied to a folder: name another destination",
-                    exit_status=1,
-                )
+                raise _onto_file(real, there.kind)
             return self._make_folders(real)
         if is_folder:
             name = path.rpartition(b"/")[2]
@@ -125,30 +135,65 @@ class Copier:
         mode = octal(self.work.mode) if self.work.mode else None
         return make_folders(self.draft, path, uid, gid, 0o755 if mode is None else mode & 0o777, self.epoch)
 
-    def _contents(self, folder: bytes, dest: bytes) -> None:
-        """Copy what is in a folder; deep trees are walked, not recursed into."""
+    def _contents(self, top: bytes, dest: bytes, include: IgnoreMatcher | None = None) -> bool:
+        """Copy what is in a folder and not left out; deep trees are walked, not recursed into.
+
+        With `include` only what it matches, and the folders on the way to it.
+        Returns whether anything was copied.
+        """
         inodes: dict[object, bytes] = {}
-        todo = [(folder, dest)]
+        made: set[bytes] = set()
+        todo = [top]
         while todo:
-            folder, dest = todo.pop()
+            folder = todo.pop()
             for name in self.source.names(folder):
                 path = folder + b"/" + name if folder else name
-                target = dest + b"/" + name if dest else name
+                relative = path[len(top) + 1 if top else 0 :]
                 item = self.source.lookup(path)
                 if item is None:
                     continue
+                taken, entered = self._chosen(relative, include)
+                if item.kind is Kind.DIR and entered:
+                    todo.append(path)
+                if not taken:
+                    continue
+                self._folders_to(relative, top, dest, made)
+                target = dest + b"/" + relative if dest else relative
                 if item.kind is Kind.DIR:
-                    there = self.draft.lookup(target)
-                    if there is not None and there.kind is not Kind.DIR:
-                        raise BuildError(
-                            "copy-onto-file",
-                            f"cannot copy a folder to {display(target)}, which is a {there.kind}",
-                            exit_status=1,
-                        )
-                    self.draft.add(self._entry(item, target))
-                    todo.append((path, target))
+                    made.add(relative)
+                    self._folder(item, target)
                 else:
                     self._place(item, target, inodes)
+        return bool(made) or bool(inodes)
+
+    def _chosen(self, relative: bytes, include: IgnoreMatcher | None) -> tuple[bool, bool]:
+        """Whether a path is copied, and whether what lies below it may be."""
+        if include is None and self.exclude is None:
+            return True, True
+        text = relative.decode("utf-8", "surrogateescape")
+        taken = include is None or include.matches(text)
+        if self.exclude is not None and self.exclude.matches(text):
+            return False, self.exclude.may_contain_included(text)
+        return taken, True
+
+    def _folders_to(self, relative: bytes, top: bytes, dest: bytes, made: set[bytes]) -> None:
+        """Make the folders of the source on the way to a path, if they were not copied by themselves."""
+        missing = []
+        folder = parent_of(relative)
+        while folder and folder not in made:
+            missing.append(folder)
+            folder = parent_of(folder)
+        for folder in reversed(missing):
+            made.add(folder)
+            item = self.source.lookup(top + b"/" + folder if top else folder)
+            assert item is not None
+            self._folder(item, dest + b"/" + folder if dest else folder)
+
+    def _folder(self, item: Item, target: bytes) -> None:
+        there = self.draft.lookup(target)
+        if there is not None and there.kind is not Kind.DIR:
+            raise _onto_file(target, there.kind)
+        self.draft.add(self._entry(item, target))
 
     def _place(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> None:
         there = self.draft.lookup(target)
@@ -190,10 +235,19 @@ class Copier:
         folder, _, name = path.rpartition(b"/")
         near = suggestion(
             name.decode("utf-8", "replace"),
-            [n.decode("utf-8", "replace") for n in self.source.names(folder)],
+            [n.decode("utf-8", "replace") for n in self.source.neighbours(folder)],
         )
         return BuildError(
             "source-not-found",
             f"there is no {display(path)!r} to copy",
             hint=near or "paths are relative to the context; .dockerignore may leave it out",
         )
+
+
+def _onto_file(path: bytes, kind: Kind) -> BuildError:
+    return BuildError(
+        "copy-onto-file",
+        f"cannot copy a folder to {display(path)}, which is a {kind}",
+        hint="a folder is copied to a folder: name another destination",
+        exit_status=1,
+    )

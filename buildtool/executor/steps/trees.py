@@ -41,6 +41,9 @@ class SourceTree(Protocol):
     def names(self, path: bytes) -> list[bytes]:
         """The names in a folder, in bytewise order."""
 
+    def neighbours(self, path: bytes) -> list[bytes]:
+        """The names that a person could have meant in a folder, whether or not they are in this tree."""
+
     def check(self) -> None:
         """Raise BuildError if what was read is no longer what the step is keyed by."""
 
@@ -124,12 +127,14 @@ class _MadeTree:
     def names(self, path: bytes) -> list[bytes]:
         return sorted(self.children.get(path, ()))
 
+    def neighbours(self, path: bytes) -> list[bytes]:
+        return self.names(path)
+
     def check(self) -> None:
         pass
 
 
 _KINDS = {
-    local.FILE: Kind.FILE,
     local.FOLDER: Kind.DIR,
     local.LINK: Kind.SYMLINK,
     local.FIFO: Kind.FIFO,
@@ -154,28 +159,21 @@ class _ListedTree:
         row = self.rows.get(path)
         if row is None:
             return None if path else _FOLDER
-        kind = _KINDS[row.kind]
-        content = FileContent(self.root + path, None, row.size) if kind is Kind.FILE else None
-        link = row.detail if kind is Kind.SYMLINK else b""
-        inode = row.inode if kind is Kind.FILE else None
-        size = row.size if kind is Kind.FILE else 0
-        return Item(
-            kind,
-            row.mode,
-            0,
-            0,
-            None,
-            size,
-            link,
-            os.major(row.rdev),
-            os.minor(row.rdev),
-            (),
-            inode,
-            content,
-        )
+        if row.kind == local.FILE:
+            content = FileContent(self.root + path, None, row.size)
+            return Item(Kind.FILE, row.mode, 0, 0, None, row.size, b"", 0, 0, (), row.inode, content)
+        link = row.detail if row.kind == local.LINK else b""
+        major, minor = os.major(row.rdev), os.minor(row.rdev)
+        return Item(_KINDS[row.kind], row.mode, 0, 0, None, 0, link, major, minor, (), None, None)
 
     def names(self, path: bytes) -> list[bytes]:
         return self.children.get(path, [])
+
+    def neighbours(self, path: bytes) -> list[bytes]:
+        try:
+            return sorted(os.listdir(self.root + path))
+        except OSError:
+            return []
 
     def check(self) -> None:
         changed = local.unchanged(self.folder, list(self.rows.values()))
@@ -216,6 +214,9 @@ class _StackTree:
 
     def names(self, path: bytes) -> list[bytes]:
         return self.stack.list(path)
+
+    def neighbours(self, path: bytes) -> list[bytes]:
+        return self.names(path)
 
     def check(self) -> None:
         pass

@@ -68,7 +68,7 @@ class Bench:
     def build(self, rootfs: Step | None, **options: object) -> Built:
         self.watch = Watch()
         chosen = BuildOptions(**({"jobs": 2, "present": EPOCH} | options))  # type: ignore[arg-type]
-        executor = Executor(self.store, Nowhere(), self.watch, chosen, lambda patterns: None)  # type: ignore[arg-type, return-value]
+        executor = Executor(self.store, Nowhere(), self.watch, chosen)
         layers = 0
         below = rootfs
         while isinstance(below, FileOp):
@@ -261,7 +261,7 @@ def test_hard_links_survive_and_point_at_the_first_path(bench: Bench, context: P
 
 def archive(*members: tuple[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+    with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size, info.mtime, info.uid, info.mode = len(data), 1000000000, 5, 0o640

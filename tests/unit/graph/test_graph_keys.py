@@ -122,7 +122,7 @@ def test_the_dump_is_golden(golden: Callable[[str, str], None]) -> None:
 
 
 def values(instance: Any, path: str = "") -> list[tuple[str, Any, Callable[[Any], Any], bool]]:
-    """Every field below a step: its path, its value, how to rebuild the step with another, and if it counts."""
+    """Every field below a step: path, value, how to rebuild the step with another, and whether it counts."""
     found: list[tuple[str, Any, Callable[[Any], Any], bool]] = []
     for f in fields(instance):
         value = getattr(instance, f.name)

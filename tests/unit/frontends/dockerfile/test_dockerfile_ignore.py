@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildtool.diag import BuildError
-from buildtool.frontends.dockerfile.ignore import IgnoreMatcher, parse_ignore
+from buildtool.graph.ignore import IgnoreMatcher, parse_ignore
 
 CASES = Path(__file__).parents[5] / "shared" / "oracle" / "cases"
 

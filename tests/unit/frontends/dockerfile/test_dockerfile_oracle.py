@@ -10,11 +10,11 @@ import pytest
 
 from buildtool.diag import BuildError, Span
 from buildtool.digest import Digest
-from buildtool.frontends.dockerfile.ignore import parse_ignore
 from buildtool.frontends.dockerfile.lower import lower
 from buildtool.frontends.dockerfile.parse import parse
 from buildtool.frontends.dockerfile.request import FolderContext, ImageContext, NamedContext, Request
 from buildtool.frontends.dockerfile.values import platform
+from buildtool.graph.ignore import parse_ignore
 from buildtool.graph.model import BaseLayer, History, Image, ImageConfig, ImageSource, Platform
 
 ORACLE = Path(__file__).parents[5] / "shared" / "oracle"
