@@ -226,8 +226,7 @@ class LayerDraft:
         item = self._items.get(b"")
         if item is None:
             return False
-        node = self._lower.lookup(b"")
-        below = Entry(b"", Kind.DIR, 0o755, 0, 0, 0) if node is None else node.entry()
+        below = self._lower.root()
         return item[0]._replace(mtime=below.mtime) != below
 
     def _same_links(self, paths: list[bytes]) -> bool:

@@ -1,9 +1,12 @@
 """Finishing the upper folder of a step, in place, so that the snapshot is what the layer will say.
 
-Three passes: what the sandbox put in goes away, the finishers that the step asked
-for mend known nondeterminism, and every time is made whole.
+Four passes: what the sandbox put in goes away, the finishers that the step asked
+for mend known nondeterminism, what no layer holds is dropped, and every time is
+made whole.  Whoever unpacks the layer instead of taking the snapshot then sees the
+same tree.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -74,6 +77,7 @@ def finish(upper: str, lower: Stack, spec: FinishSpec) -> FinishReport:
         for path in sorted(spec.injected, reverse=True):
             _withdraw(tree, path.strip(b"/"))
         mended = [Mended(f.name, path) for f in chosen for path in f.run(tree)]
+        tree.drop_unstorable()
         tree.normalise_times()
     return FinishReport(tuple(mended))
 
@@ -191,13 +195,42 @@ class Upper:
             finally:
                 os.close(fd)
 
+    def drop_unstorable(self) -> None:
+        """Remove what a layer does not hold: sockets, and attributes that are not of the image."""
+        overlay = f"{self.spec.xattr_prefix}.overlay."
+        for path, status, fd in self.walk():
+            if stat.S_ISSOCK(status.st_mode):
+                self.drop(path)
+                continue
+            full = b"/proc/self/fd/%d/%b" % (fd, path.rpartition(b"/")[2])
+            for name in _xattr_names(full):
+                # Those of the security modules are the machine's: it may not let go of them.
+                if not name.startswith(("security.", overlay)):
+                    os.removexattr(full, name, follow_symlinks=False)
+
     def normalise_times(self) -> None:
-        """Give every file and folder the time that `FinishSpec.time_of` says."""
+        """Give every file and folder the time that `FinishSpec.time_of` says.
+
+        The root keeps the time of the root below, unless it is an entry of the layer.
+        """
+        root = self.lower.root()
         for path, status, fd in self.walk():
             seconds = self.spec.time_of(status.st_mtime_ns)
+            same = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == root[2:5]
+            if not path and same:
+                seconds = root.mtime
             if seconds * SECOND != status.st_mtime_ns:
                 name = path.rpartition(b"/")[2] or b"."
                 os.utime(name, (seconds, seconds), dir_fd=fd, follow_symlinks=False)
+
+
+def _xattr_names(path: bytes) -> list[str]:
+    try:
+        return os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
 
 
 def _withdraw(tree: Upper, path: bytes) -> None:

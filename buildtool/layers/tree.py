@@ -151,6 +151,11 @@ class Stack:
                 return None if is_whiteout(node.stat) else node
         return None
 
+    def root(self) -> Entry:
+        """The entry of the root folder: 0755, 0:0 and time 0 where there is no snapshot."""
+        node = self.lookup(b"")
+        return node.entry() if node is not None else normalise(b"", stat.S_IFDIR | 0o755, 0, 0, 0)
+
     def resolve(self, path: bytes, *, follow_last: bool = True) -> bytes:
         """The path, free of links, that `path` leads to inside this root.
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.layers.decompress import decompressed, read_ahead
-from buildtool.layers.descriptor import FOLDER, names_in, remove, status_of
+from buildtool.layers.descriptor import status_of
 from buildtool.layers.entry import (
     KEPT_XATTRS,
     OPAQUE_MARKER,
@@ -26,14 +26,13 @@ from buildtool.layers.entry import (
     Entry,
     Kind,
     display,
-    parent_of,
 )
+from buildtool.layers.target import Target
 from buildtool.layers.tarread import read_chunks
-from buildtool.layers.tree import Node, Stack, XattrPrefix, is_whiteout, resolve_links
+from buildtool.layers.tree import Stack, XattrPrefix, is_whiteout
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _PIECE = 1 << 20
-_MOST_OPEN = 64
 _AUFS_PREFIX = b".wh..wh."
 _WHITEOUT_DEVICE = 0
 
@@ -61,14 +60,15 @@ def unpack(
         with (
             closing(read_ahead(decompressed(stream))) as ahead,
             Stack(lowers, xattr_prefix) as lower,
-            closing(_Unpacker(target, lower, xattr_prefix)) as unpacker,
+            closing(Target(target, lower, xattr_prefix)) as filled,
         ):
+            unpacker = _Unpacker(filled)
             chunks = _observed(ahead, digest.update, advance)
             for entry, content in read_chunks(chunks):
                 unpacker.put(entry, content)
             for _ in chunks:
                 pass  # what follows the end of the archive counts for the digest
-            unpacker.finish()
+            filled.finish()
     except OSError as error:
         raise _failed(error) from error
     if "sha256:" + digest.hexdigest() != expect:
@@ -113,131 +113,22 @@ def _give(entry: Entry, file: int | bytes, dir_fd: int | None = None) -> None:
 
 
 class _Unpacker:
-    """Puts entries into the target; `folder` gives the only way to any place in it."""
+    """Puts the entries of an archive into a target."""
 
-    def __init__(self, target: str, lower: Stack, xattr_prefix: XattrPrefix) -> None:
-        self._lower = lower
-        self._opaque_attribute = f"{xattr_prefix}.overlay.opaque"
-        self._root = os.open(target, FOLDER)
-        self._open: dict[bytes, int] = {}
-        #: Folders of the target and the times that they get in the end.
-        self._times: dict[bytes, int] = {}
-        #: Folders of the target that hide what is below them.
-        self._opaque: set[bytes] = set()
-        self._describe_folder(b"", self._root)
-
-    def close(self) -> None:
-        self._forget_folders()
-        os.close(self._root)
-
-    def finish(self) -> None:
-        """Give the folders their times, which files that were put into them have moved."""
-        for path in sorted(self._times, reverse=True):
-            fd = self._walk_to(path)
-            try:
-                os.utime(fd, (self._times[path], self._times[path]))
-            finally:
-                os.close(fd)
-
-    # ------------------------------------------------------------ folders
-
-    def folder(self, path: bytes) -> int:
-        """A descriptor of the folder `path` of the target, made if missing; good until `put` returns."""
-        if not path:
-            return self._root
-        known = self._open.get(path)
-        if known is None:
-            known = self._open[path] = self._walk_to(path)
-        return known
-
-    def _walk_to(self, path: bytes) -> int:
-        """As `folder`, but the descriptor is the caller's."""
-        start, fd = path, None
-        while start and (fd := self._open.get(start)) is None:
-            start = parent_of(start)
-        current = os.dup(self._root if fd is None else fd)
-        done = start
-        try:
-            for name in path[len(start) :].split(b"/"):
-                if not name:
-                    continue
-                done = done + b"/" + name if done else name
-                below = self._enter(current, name, done)
-                os.close(current)
-                current = below
-        except BaseException:
-            os.close(current)
-            raise
-        return current
-
-    def _enter(self, parent: int, name: bytes, path: bytes) -> int:
-        """Open the folder `name`, or make it as the lower tree has it."""
-        try:
-            return os.open(name, FOLDER, dir_fd=parent)
-        except FileNotFoundError:
-            there = None
-        except OSError as error:
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-                raise
-            there = status_of(name, parent)
-            if there is None or not is_whiteout(there):
-                raise BuildError(
-                    "unsafe-archive", f"the layer puts files into {display(path)}, which is no folder"
-                ) from error
-        if there is not None:
-            os.unlink(name, dir_fd=parent)
-            self._make_folder(parent, name, path, hides=True)
-        else:
-            self._make_folder(parent, name, path, hides=False)
-        fd = os.open(name, FOLDER, dir_fd=parent)
-        self._describe_folder(path, fd)
-        return fd
-
-    def _make_folder(self, parent: int, name: bytes, path: bytes, *, hides: bool) -> None:
-        os.mkdir(name, 0o700, dir_fd=parent)
-        self._times[path] = 0  # known as a folder from now on; its real time comes with its description
-        if hides:
-            self._hide(path)
-
-    def _describe_folder(self, path: bytes, fd: int) -> None:
-        """Give a folder that the layer does not describe the metadata of the lower one."""
-        node = self._lower_node(path)
-        if node is not None and node.is_dir:
-            os.fchown(fd, node.stat.st_uid, node.stat.st_gid)
-            os.fchmod(fd, stat.S_IMODE(node.stat.st_mode))
-            self._times[path] = node.mtime
-        else:
-            os.fchown(fd, 0, 0)
-            os.fchmod(fd, 0o755)
-            self._times[path] = 0
-
-    def _forget_folders(self) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
-
-    def _lower_node(self, path: bytes) -> Node | None:
-        """What the lower tree shows at `path` through the folders of the target."""
-        above = path
-        while self._opaque and above:
-            above = parent_of(above)
-            if above in self._opaque:
-                return None
-        return self._lower.lookup(path)
-
-    # ------------------------------------------------------------ entries
+    def __init__(self, target: Target) -> None:
+        self._target = target
 
     def put(self, entry: Entry, content: BinaryIO | None) -> None:
         """Put one entry of the archive where it belongs, whiteouts as overlayfs has them."""
-        if len(self._open) >= _MOST_OPEN:
-            self._forget_folders()
+        self._target.begin_entry()
         self._put(entry, content)
 
     def _put(self, entry: Entry, content: BinaryIO | None) -> None:
-        path = self._inside(entry.path)
+        path = self._target.inside(entry.path)
         parent_path, _, name = path.rpartition(b"/")
         if name.startswith(WHITEOUT_PREFIX):
             if name == OPAQUE_MARKER:
-                self._hide(parent_path)
+                self._target.hide(parent_path)
             elif not name.startswith(_AUFS_PREFIX):
                 self._white_out(parent_path, name[len(WHITEOUT_PREFIX) :])
             return
@@ -250,14 +141,14 @@ class _Unpacker:
             # To overlayfs this device is a whiteout, whoever made it.
             self._white_out(parent_path, name)
             return
-        parent = self.folder(parent_path)
+        parent = self._target.folder(parent_path)
         if entry.kind is Kind.FILE:
             assert content is not None
             self._put_file(entry, content, parent, name, path)
             return
-        if entry.kind is Kind.HARDLINK and self._inside(entry.linkname) == path:
+        if entry.kind is Kind.HARDLINK and self._target.inside(entry.linkname) == path:
             return
-        self._make_room(parent, name, path)
+        self._target.make_room(parent, name, path)
         if entry.kind is Kind.HARDLINK:
             self._put_link(entry, parent, name)
         elif entry.kind is Kind.SYMLINK:
@@ -267,60 +158,24 @@ class _Unpacker:
         else:
             self._put_special(entry, parent, name)
 
-    def _inside(self, path: bytes) -> bytes:
-        """The path with the links of this layer among its parents followed, inside the target."""
-        parent, _, name = path.rpartition(b"/")
-        if not parent or parent in self._open or parent in self._times:
-            return path
-        resolved = resolve_links(self._link, parent, follow_last=True)
-        return resolved + b"/" + name if resolved else name
-
-    def _link(self, path: bytes) -> bytes | None:
-        if path in self._times:
-            return None
-        parent = parent_of(path)
-        if parent and parent not in self._times:
-            return None  # the parent is not in the target yet, so nothing in it is
-        name = path.rpartition(b"/")[2]
-        fd = self._walk_to(parent)
-        try:
-            there = status_of(name, fd)
-            return os.readlink(name, dir_fd=fd) if there and stat.S_ISLNK(there.st_mode) else None
-        finally:
-            os.close(fd)
-
-    def _make_room(self, parent: int, name: bytes, path: bytes) -> None:
-        """Remove what an earlier entry of the layer put at a path."""
-        there = status_of(name, parent)
-        if there is None:
-            return
-        remove(name, parent)
-        if stat.S_ISDIR(there.st_mode):
-            prefix = path + b"/"
-            for gone in [p for p in self._open if p == path or p.startswith(prefix)]:
-                os.close(self._open.pop(gone))
-            self._opaque = {p for p in self._opaque if p != path and not p.startswith(prefix)}
-            for below in [p for p in self._times if p == path or p.startswith(prefix)]:
-                del self._times[below]
-
     def _put_folder(self, entry: Entry, path: bytes) -> None:
         parent_path, _, name = path.rpartition(b"/")
         if path:
-            parent = self.folder(parent_path)
+            parent = self._target.folder(parent_path)
             there = status_of(name, parent)
             if there is None or not stat.S_ISDIR(there.st_mode):
                 if there is not None:
                     os.unlink(name, dir_fd=parent)
-                self._make_folder(parent, name, path, hides=there is not None and is_whiteout(there))
-        fd = self.folder(path)
+                self._target.make_folder(parent, name, path, hides=there is not None and is_whiteout(there))
+        fd = self._target.folder(path)
         self._own(fd, entry)
-        self._times[path] = entry.mtime
+        self._target.times[path] = entry.mtime
 
     def _put_file(self, entry: Entry, content: BinaryIO, parent: int, name: bytes, path: bytes) -> None:
         try:
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         except FileExistsError:
-            self._make_room(parent, name, path)
+            self._target.make_room(parent, name, path)
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         try:
             while data := content.read(_PIECE):
@@ -334,21 +189,21 @@ class _Unpacker:
 
     def _put_link(self, entry: Entry, parent: int, name: bytes) -> None:
         """Link to an earlier file of the layer, or to one of the lower tree, which is copied up first."""
-        source = self._inside(entry.linkname)
+        source = self._target.inside(entry.linkname)
         source_parent, _, source_name = source.rpartition(b"/")
         if not source_name:
             raise BuildError("unsafe-archive", f"{display(entry.path)} is a hard link to a folder")
-        source_fd = self.folder(source_parent)
+        source_fd = self._target.folder(source_parent)
         there = status_of(source_name, source_fd)
         if there is None:
             self._copy_up(source, entry)
-            source_fd = self.folder(source_parent)
+            source_fd = self._target.folder(source_parent)
         elif stat.S_ISDIR(there.st_mode) or is_whiteout(there):
             raise BuildError("unsafe-archive", f"{display(entry.path)} is a hard link to no file")
         os.link(source_name, name, src_dir_fd=source_fd, dst_dir_fd=parent, follow_symlinks=False)
 
     def _copy_up(self, path: bytes, link: Entry) -> None:
-        node = self._lower_node(path)
+        node = self._target.lower_node(path)
         if node is None or node.is_dir:
             raise BuildError(
                 "unsafe-archive", f"{display(link.path)} is a hard link to {display(path)}: no such file"
@@ -388,44 +243,16 @@ class _Unpacker:
             if name in KEPT_XATTRS:
                 os.setxattr(fd, name, value)
 
-    # ------------------------------------------------------------ whiteouts
-
     def _white_out(self, parent_path: bytes, name: bytes) -> None:
         """Hide what the lower tree has at a path; files of this layer stay (image-spec, "Whiteouts")."""
         if name in (b"", b".", b".."):
             raise BuildError("unsafe-archive", "the layer has a whiteout of no name")
         path = parent_path + b"/" + name if parent_path else name
-        if self._lower_node(path) is None:
+        if self._target.lower_node(path) is None:
             return
-        parent = self.folder(parent_path)
+        parent = self._target.folder(parent_path)
         there = status_of(name, parent)
         if there is None:
             os.mknod(name, stat.S_IFCHR, _WHITEOUT_DEVICE, dir_fd=parent)
         elif stat.S_ISDIR(there.st_mode):
-            self._hide(path)
-
-    def _hide(self, path: bytes) -> None:
-        """Make the folder `path` opaque, if there is anything to hide."""
-        node = self._lower_node(path)
-        if node is None or not node.is_dir:
-            return
-        fd = self.folder(path)
-        os.setxattr(fd, self._opaque_attribute, b"y")
-        self._opaque.add(path)
-        self._drop_whiteouts(path)
-
-    def _drop_whiteouts(self, folder: bytes) -> None:
-        """Remove whiteouts in a folder that became opaque: overlayfs would show them as devices."""
-        pending = [folder]
-        while pending:
-            path = pending.pop()
-            fd = self._walk_to(path)
-            try:
-                for name in names_in(fd):
-                    there = status_of(name, fd)
-                    if there is not None and stat.S_ISDIR(there.st_mode):
-                        pending.append(path + b"/" + name if path else name)
-                    elif there is not None and is_whiteout(there):
-                        os.unlink(name, dir_fd=fd)
-            finally:
-                os.close(fd)
+            self._target.hide(path)

@@ -2,6 +2,7 @@
 
 import os
 import py_compile
+import socket
 import stat
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from buildtool.layers.changes import changes
 from buildtool.layers.finish import FinishSpec, Mended, finish
 from buildtool.layers.finishers import FINISHERS
 from buildtool.layers.tree import Stack
-from tests.support.layers import EPOCH, file, folder, snapshot
+from tests.support.layers import EPOCH, file, folder, snapshot, told
 
 pytestmark = pytest.mark.root
 
@@ -73,7 +74,55 @@ def test_times_are_whole_and_never_after_the_clock(up, before, after):
     assert path.stat().st_mtime_ns == after * NS
     assert os.lstat(up / "d/l").st_mtime_ns == after * NS
     assert (up / "d").stat().st_mtime_ns == after * NS
+
+
+def test_the_root_keeps_the_time_below_unless_it_is_in_the_layer(up, tmp_path):
+    snapshot(tmp_path / "low", [folder(b"", mode=0o700)])
+    assert finished(up)[1] == []
+    assert up.stat().st_mtime_ns == 0
+    assert finished(up, tmp_path / "low")[1] == [b""]
+    assert up.stat().st_mtime_ns == 0
+    put(up / "f")
+    assert finished(up, tmp_path / "low")[1] == [b"", b"f"]
     assert up.stat().st_mtime_ns == CLOCK * NS
+    up.chmod(0o700)
+    assert finished(up, tmp_path / "low")[1] == [b"f"]
+    assert up.stat().st_mtime_ns == EPOCH * NS
+
+
+def test_what_no_layer_holds_is_dropped(up, tmp_path):
+    snapshot(tmp_path / "low", [folder(b"d"), file(b"d/hidden"), file(b"s")])
+    for name in ("s", "t"):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(up / name))
+    put(up / "f")
+    (up / "d").mkdir()
+    capability = bytes.fromhex("0100000200200000000000000000000000000000")
+    for name, value in {"user.x": b"1", "trusted.x": b"2", "security.capability": capability}.items():
+        os.setxattr(up / "f", name, value)
+    os.setxattr(up / "d", "trusted.overlay.opaque", b"y")
+    os.setxattr(up / "d", "user.x", b"1")
+    _, paths = finished(up, tmp_path / "low")
+    assert paths == [b"s", b"d", b"d/hidden", b"f"]  # the first and the third are gone
+    assert stat.S_ISCHR((up / "s").lstat().st_mode)
+    assert not (up / "t").exists()
+    assert os.listxattr(up / "f") == ["security.capability"]
+    assert os.listxattr(up / "d") == ["trusted.overlay.opaque"]
+
+
+def test_the_snapshot_is_what_its_layer_unpacks_to(up, tmp_path):
+    low = tmp_path / "low"
+    snapshot(low, [folder(b"d"), file(b"d/kept", b"x"), file(b"d/old"), folder(b"e"), file(b"e/f")])
+    put(up / "d/new", b"new")
+    put(up / "lib/mod.py", b"x = 1\n")
+    compiled(up / "lib/mod.py", TIMED)
+    os.mknod(up / "d/old", stat.S_IFCHR, 0)
+    (up / "e").mkdir()
+    os.setxattr(up / "e", "trusted.overlay.opaque", b"y")
+    finished(up, low, finishers=tuple(FINISHERS))
+    with Stack([str(low)]) as below:
+        snapshot(tmp_path / "again", changes(str(up), below), [low])
+    assert told([tmp_path / "again", low]) == told([up, low])
 
 
 def test_mount_points_go_away_with_the_folders_made_for_them(up):

@@ -11,6 +11,7 @@ import pytest
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, sha256
+from buildtool.layers import target as target_of_unpacking
 from buildtool.layers import unpack as unpacking
 from buildtool.layers.entry import Entry, Kind, hardlink, whiteout
 from buildtool.layers.tar import header
@@ -305,7 +306,7 @@ def test_a_folder_swapped_for_a_link_meanwhile_leads_nowhere(tmp_path, outside, 
         put(self, entry, content)
 
     monkeypatch.setattr(unpacking._Unpacker, "_put", swapping)
-    monkeypatch.setattr(unpacking, "_MOST_OPEN", held_open)
+    monkeypatch.setattr(target_of_unpacking, "MOST_OPEN", held_open)
     data = archive(folder(b"d"), folder(b"d/e"), file(b"d/e/first"), file(b"d/e/secret", b"overwritten"))
     with suppress(BuildError):  # refused, unless the folder was held open: then the file is in it
         unpacked(up, data)
