@@ -135,4 +135,8 @@ def _pipe() -> tuple[int, int]:
 
 def _environment() -> dict[str, str]:
     """The worker's own environment: nothing of ours may reach a step through it."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+    # The worker has to be of this very installation, which may be found by this variable alone.
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    return environment
