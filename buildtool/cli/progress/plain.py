@@ -64,7 +64,8 @@ class Plain(View):
         if how.cached:
             self._say(step, "CACHED")
         else:
-            made = f", layer of {size(how.size)}" if how.size is not None else ""
+            what = "" if step.kind == "fetchsource" else "layer of "
+            made = f", {what}{size(how.size)}" if how.size is not None else ""
             self._say(step, f"DONE {seconds(how.seconds)}{made}")
         self._outputs.forget(step)
 

@@ -6,7 +6,6 @@ times), write the layer, and make the upper directory the layer's snapshot.
 """
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -101,11 +100,10 @@ def launch(work: LaunchWork, shop: Workshop, observer: Observer) -> Outcome:
 def _prepare_upper(upper: str, lower: Stack) -> int:
     """Give the upper directory the base root's metadata; the moment, by the clock that stamps files (ns)."""
     begun_ns = os.stat(upper).st_mtime_ns
-    root = lower.lookup(b"")
-    if root is not None:
-        os.chown(upper, root.stat.st_uid, root.stat.st_gid)
-        os.chmod(upper, stat.S_IMODE(root.stat.st_mode))
-        os.utime(upper, ns=(root.stat.st_mtime_ns, root.stat.st_mtime_ns))
+    root = lower.root()
+    os.chown(upper, root.uid, root.gid)
+    os.chmod(upper, root.mode)
+    os.utime(upper, (root.mtime, root.mtime))
     return begun_ns
 
 
