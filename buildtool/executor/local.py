@@ -90,23 +90,22 @@ def identity_of(rows: list[Row]) -> str:
     return hasher.hexdigest()
 
 
-def unchanged(folder: str, rows: Iterator[Row] | list[Row]) -> str | None:
+def unchanged(folder: bytes, rows: Iterator[Row] | list[Row]) -> str | None:
     """The first path whose inode no longer is what the scan saw, or None."""
-    root = os.fsencode(folder)
     for row in rows:
         if row.kind == FOLDER:
             continue
         try:
-            st = os.lstat(root + b"/" + row.path)
+            st = os.lstat(folder + b"/" + row.path)
         except OSError:
-            return os.fsdecode(row.path)
+            return _text_of(row.path)
         if (st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns) != (
             row.inode,
             row.size,
             row.mtime_ns,
             row.ctime_ns,
         ):
-            return os.fsdecode(row.path)
+            return _text_of(row.path)
     return None
 
 
@@ -123,9 +122,9 @@ class _Scanner:
         """Take in a source path: the links on its way, what they lead to, and all below."""
         fixed, pattern = split_wildcards(path)
         if not pattern:
-            self._follow(os.fsencode(_unescaped(path)))
+            self._follow(_bytes_of(_unescaped(path)))
             return
-        base = self._resolve(os.fsencode(_unescaped(fixed)), 0)
+        base = self._resolve(_bytes_of(_unescaped(fixed)), 0)
         if base is None:
             return
         if "**" in pattern:
@@ -142,7 +141,7 @@ class _Scanner:
             folder, level = todo.pop()
             for entry in self._entries(folder):
                 path = folder + b"/" + entry.name if folder else entry.name
-                relative = os.fsdecode(path[len(base) + 1 if base else 0 :])
+                relative = _text_of(path[len(base) + 1 if base else 0 :])
                 if matches(pattern, relative):
                     found.append(path)
                 elif level + 1 < depth and entry.is_dir(follow_symlinks=False):
@@ -165,7 +164,7 @@ class _Scanner:
     def _resolve(self, path: bytes, depth: int) -> bytes | None:
         """The path with its links followed inside the folder; the links become rows."""
         if depth > _MOST_LINKS:
-            raise BuildError("link-loop", f"{os.fsdecode(path)!r} goes through too many links")
+            raise BuildError("link-loop", f"{_text_of(path)!r} goes through too many links")
         done: list[bytes] = []
         parts = [p for p in path.split(b"/") if p not in (b"", b".")]
         for n, part in enumerate(parts):
@@ -193,8 +192,8 @@ class _Scanner:
             for entry in self._entries(folder):
                 path = prefix + entry.name
                 is_dir = entry.is_dir(follow_symlinks=False)
-                if self.ignore is not None and self.ignore.matches(os.fsdecode(path)):
-                    if is_dir and self.ignore.may_contain_included(os.fsdecode(path)):
+                if self.ignore is not None and self.ignore.matches(_text_of(path)):
+                    if is_dir and self.ignore.may_contain_included(_text_of(path)):
                         todo.append(path)
                     continue
                 self._put(path, entry.stat(follow_symlinks=False))
@@ -211,7 +210,7 @@ class _Scanner:
             raise _unreadable(folder) from e
 
     def _take(self, path: bytes, st: os.stat_result) -> None:
-        if self.ignore is None or not self.ignore.matches(os.fsdecode(path)):
+        if self.ignore is None or not self.ignore.matches(_text_of(path)):
             self._put(path, st)
 
     def _put(self, path: bytes, st: os.stat_result) -> None:
@@ -221,9 +220,7 @@ class _Scanner:
             raise BuildError("context-too-large", f"the context has more than {_MOST_ROWS} files")
         kind = _KINDS.get(stat.S_IFMT(st.st_mode))
         if kind is None:
-            raise BuildError(
-                "unsupported-file", f"{os.fsdecode(path)!r} is a socket, which no layer can hold"
-            )
+            raise BuildError("unsupported-file", f"{_text_of(path)!r} is a socket, which no layer can hold")
         row = Row(
             path,
             kind,
@@ -299,6 +296,17 @@ def _content_digest(full: bytes, path: bytes, size: int) -> bytes:
         os.close(fd)
 
 
+# Dockerfiles and patterns are UTF-8 whatever the locale: so are the paths that they name.
+
+
+def _bytes_of(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _text_of(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
 def _unescaped(path: str) -> str:
     return path if has_wildcards(path) or "\\" not in path else path.replace("\\", "")
 
@@ -306,6 +314,6 @@ def _unescaped(path: str) -> str:
 def _unreadable(path: bytes) -> BuildError:
     return BuildError(
         "unreadable-file",
-        f"{os.fsdecode(path)!r} in the context cannot be read",
+        f"{_text_of(path)!r} in the context cannot be read",
         hint="give yourself permission to read it, or name it in .dockerignore",
     )

@@ -1,5 +1,6 @@
 """Specs from steps: a step of the graph and its inputs' trees, put together as work."""
 
+import os
 from collections.abc import Callable, Mapping
 
 from buildtool.executor.outputs import Chain, Literal, LocalFiles, OneFile, Output
@@ -38,7 +39,7 @@ def trees_of(known: Mapping[int, Output], listing_file: Callable[[LocalFiles], s
     trees: dict[int, Tree] = {}
     for name, output in known.items():
         if isinstance(output, LocalFiles):
-            trees[name] = LocalTree(output.folder, listing_file(output))
+            trees[name] = LocalTree(os.fsencode(output.folder), os.fsencode(listing_file(output)))
         elif isinstance(output, Chain | OneFile | Literal):
             trees[name] = output.tree
     return trees

@@ -30,10 +30,13 @@ class ChainTree(msgspec.Struct, frozen=True, tag="chain"):
 
 
 class LocalTree(msgspec.Struct, frozen=True, tag="local"):
-    """Files of a folder: the listing (a file in the store's tmp) says which, and what they are."""
+    """Files of a folder: the listing (a file in the store's tmp) says which, and what they are.
 
-    folder: str
-    listing: str
+    Both as the bytes that the kernel knows them by: a path of a machine need not be text.
+    """
+
+    folder: bytes
+    listing: bytes
 
 
 class FileTree(msgspec.Struct, frozen=True, tag="file"):

@@ -146,9 +146,9 @@ _KINDS = {
 class _ListedTree:
     """A local folder, as it was when it was listed."""
 
-    def __init__(self, folder: str, rows: list[Row]) -> None:
+    def __init__(self, folder: bytes, rows: list[Row]) -> None:
         self.folder = folder
-        self.root = folder.encode("utf-8", "surrogateescape") + b"/"
+        self.root = folder + b"/"
         self.rows = {r.path: r for r in rows}
         self.children: dict[bytes, list[bytes]] = {}
         for path in self.rows:
