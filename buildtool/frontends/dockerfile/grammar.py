@@ -71,7 +71,16 @@ def _dump(made: Lark) -> bytes:
     from lark.lexer import TerminalDef
 
     data, memo = made.memo_serialize([TerminalDef, Rule])
-    return msgspec.msgpack.encode((data, memo))
+    return msgspec.msgpack.encode(_within_64_bits((data, memo)))
+
+
+def _within_64_bits(value: Any) -> Any:
+    """The value with larger numbers cut: some Pythons say 2**64 for the width of an endless pattern."""
+    if isinstance(value, dict):
+        return {k: _within_64_bits(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_within_64_bits(v) for v in value]
+    return min(value, 2**63 - 1) if isinstance(value, int) else value
 
 
 def _load(kept: bytes) -> Lark | None:
