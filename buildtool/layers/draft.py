@@ -69,6 +69,10 @@ class LayerDraft:
         node = self._below(path)
         return node.linkname if node is not None and node.is_symlink else None
 
+    def is_bare(self, path: bytes) -> bool:
+        """Whether nothing can be below `path`: no such folder in the tree below, and nothing added."""
+        return path not in self._holding and self._below(path) is None
+
     def _below(self, path: bytes) -> Node | None:
         """What the lower tree shows at `path` through this draft."""
         return None if self._hidden(path) else self._lower.lookup(path)

@@ -142,29 +142,35 @@ class Copier:
         Returns whether anything was copied.
         """
         inodes: dict[object, bytes] = {}
-        made: set[bytes] = set()
-        todo = [top]
+        made: set[bytes] = {b""}
+        found = False
+        everything = include is None and self.exclude is None
+        todo = [b""]
         while todo:
             folder = todo.pop()
-            for name in self.source.names(folder):
-                path = folder + b"/" + name if folder else name
-                relative = path[len(top) + 1 if top else 0 :]
-                item = self.source.lookup(path)
+            target_folder = _below(dest, folder)
+            # In a folder with nothing in it, no name can be taken: a source has each name once.
+            bare = self.draft.is_bare(target_folder)
+            for name in self.source.names(_below(top, folder)):
+                relative = _below(folder, name)
+                item = self.source.lookup(_below(top, relative))
                 if item is None:
                     continue
-                taken, entered = self._chosen(relative, include)
+                taken, entered = (True, True) if everything else self._chosen(relative, include)
                 if item.kind is Kind.DIR and entered:
-                    todo.append(path)
+                    todo.append(relative)
                 if not taken:
                     continue
-                self._folders_to(relative, top, dest, made)
-                target = dest + b"/" + relative if dest else relative
+                found = True
+                if folder not in made:
+                    self._folders_to(folder, top, dest, made)
                 if item.kind is Kind.DIR:
                     made.add(relative)
-                    self._folder(item, target)
-                else:
-                    self._place(item, target, inodes)
-        return bool(made) or bool(inodes)
+                target = _below(target_folder, name)
+                if not bare:
+                    self._check_place(item, target)
+                self._add(item, target, inodes)
+        return found
 
     def _chosen(self, relative: bytes, include: IgnoreMatcher | None) -> tuple[bool, bool]:
         """Whether a path is copied, and whether what lies below it may be."""
@@ -176,39 +182,41 @@ class Copier:
             return False, self.exclude.may_contain_included(text)
         return taken, True
 
-    def _folders_to(self, relative: bytes, top: bytes, dest: bytes, made: set[bytes]) -> None:
-        """Make the folders of the source on the way to a path, if they were not copied by themselves."""
+    def _folders_to(self, folder: bytes, top: bytes, dest: bytes, made: set[bytes]) -> None:
+        """Make a folder of the source and those above it, as far as they were not copied by themselves."""
         missing = []
-        folder = parent_of(relative)
-        while folder and folder not in made:
+        while folder not in made:
             missing.append(folder)
             folder = parent_of(folder)
         for folder in reversed(missing):
             made.add(folder)
-            item = self.source.lookup(top + b"/" + folder if top else folder)
+            item = self.source.lookup(_below(top, folder))
             assert item is not None
-            self._folder(item, dest + b"/" + folder if dest else folder)
-
-    def _folder(self, item: Item, target: bytes) -> None:
-        there = self.draft.lookup(target)
-        if there is not None and there.kind is not Kind.DIR:
-            raise _onto_file(target, there.kind)
-        self.draft.add(self._entry(item, target))
+            self._place(item, _below(dest, folder), {})
 
     def _place(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> None:
+        self._check_place(item, target)
+        self._add(item, target, inodes)
+
+    def _check_place(self, item: Item, target: bytes) -> None:
+        """Refuse to put a folder where something else is, and something else where a folder is."""
         there = self.draft.lookup(target)
-        if there is not None and there.kind is Kind.DIR:
-            raise BuildError(
-                "copy-onto-folder",
-                f"cannot replace the folder {display(target)} with a {item.kind}",
-                exit_status=1,
-            )
-        self.draft.add(self._entry(item, target), item.content, inode=self._inode(item, target, inodes))
+        if there is None or (there.kind is Kind.DIR) is (item.kind is Kind.DIR):
+            return
+        if item.kind is Kind.DIR:
+            raise _onto_file(target, there.kind)
+        raise BuildError(
+            "copy-onto-folder",
+            f"cannot replace the folder {display(target)} with a {item.kind}",
+            exit_status=1,
+        )
+
+    def _add(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> None:
+        inode = None if item.inode is None else self._inode(item, target, inodes)
+        self.draft.add(self._entry(item, target), item.content, inode=inode)
 
     def _inode(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> object:
         """What the names of one file have in common within this source, and with no other copy."""
-        if item.inode is None:
-            return None
         first = inodes.setdefault(item.inode, target)
         return (id(self), first)
 
@@ -242,6 +250,11 @@ class Copier:
             f"there is no {display(path)!r} to copy",
             hint=near or "paths are relative to the context; .dockerignore may leave it out",
         )
+
+
+def _below(folder: bytes, path: bytes) -> bytes:
+    """A relative path seen from where `folder` is; both may be the empty one."""
+    return folder + b"/" + path if folder and path else folder or path
 
 
 def _onto_file(path: bytes, kind: Kind) -> BuildError:

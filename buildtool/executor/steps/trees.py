@@ -150,6 +150,8 @@ class _ListedTree:
         self.folder = folder
         self.root = folder + b"/"
         self.rows = {r.path: r for r in rows}
+        #: The first names of files that have more than one.
+        self.linked = {r.first for r in rows if r.first}
         self.children: dict[bytes, list[bytes]] = {}
         for path in self.rows:
             parent, _, name = path.rpartition(b"/")
@@ -160,8 +162,9 @@ class _ListedTree:
         if row is None:
             return None if path else _FOLDER
         if row.kind == local.FILE:
+            inode = row.first or (path if path in self.linked else None)
             content = FileContent(self.root + path, None, row.size)
-            return Item(Kind.FILE, row.mode, 0, 0, None, row.size, b"", 0, 0, (), row.inode, content)
+            return Item(Kind.FILE, row.mode, 0, 0, None, row.size, b"", 0, 0, (), inode, content)
         link = row.detail if row.kind == local.LINK else b""
         major, minor = os.major(row.rdev), os.minor(row.rdev)
         return Item(_KINDS[row.kind], row.mode, 0, 0, None, 0, link, major, minor, (), None, None)
