@@ -1,0 +1,3 @@
+"""A module below another."""
+
+NAMES = sorted({"c", "b", "a"})
