@@ -118,7 +118,7 @@ class Carrier:
         chain = Chain()
         for layer in step.layers:
             self._bases[layer.diff_id] = (step, layer)
-            chain = chain.on_top(LayerRef(layer.diff_id, layer.digest, layer.size), "", ())
+            chain = chain.on_top(LayerRef(layer.diff_id, layer.digest), "", ())
         return chain
 
     def _local(self, step: LocalSource) -> LocalFiles:

@@ -29,6 +29,25 @@ class Observer:
         """A long operation went on."""
 
 
+class Meter:
+    """Adds up what a long operation has done, and tells of it once for each `STEP` bytes."""
+
+    STEP = 8 << 20
+
+    def __init__(self, observer: Observer, phase: str, total: int | None) -> None:
+        self._observer = observer
+        self._phase = phase
+        self._total = total
+        self._done = self._told = 0
+
+    def add(self, count: int) -> None:
+        """Some more bytes are done."""
+        self._done += count
+        if self._done - self._told >= self.STEP or self._done == self._total:
+            self._told = self._done
+            self._observer.advanced(self._phase, self._done, self._total)
+
+
 class Workshop:
     """A store seen from inside the namespaces, and the means to run processes there."""
 
@@ -97,7 +116,7 @@ class Workshop:
                     lowers=lowers,
                     xattr_prefix=self.xattr_prefix,
                     expect=layer.diff_id,
-                    advance=lambda done: observer.advanced("unpack", done, layer.size or None),
+                    advance=Meter(observer, "unpack", layer.size or None).add,
                 )
                 self.store.snapshots.adopt(staged, chain_id)
         except BuildError as e:
@@ -118,7 +137,7 @@ class Workshop:
                 entries,
                 compression=form,
                 sink=writer.write,
-                advance=lambda done: observer.advanced("compress", done, None),
+                advance=Meter(observer, "compress", None).add,
             )
         return Outcome(
             diff_id=layer.diff_id,

@@ -37,7 +37,9 @@ class Plain(View):
 
     def started(self, step: StepInfo) -> None:
         self._begun[step.number] = self._clock()
-        self._say(step)
+        # Of the many small files of a build one line each is enough: the last.
+        if step.kind != "fetchsource":
+            self._say(step)
 
     def output(self, step: StepInfo, data: bytes) -> None:
         for line in self._outputs.feed(step, data):
@@ -57,6 +59,10 @@ class Plain(View):
 
     def finished(self, step: StepInfo, how: Finished) -> None:
         if not worth_telling(step, how):
+            return
+        if step.kind == "fetchsource" and step.number not in self._heading:
+            fetched = f"{size(how.size or 0)}, {seconds(how.seconds)}"
+            self._write(f"#{step.number + 1} {self._names.of(step)}: {fetched}")
             return
         self._rest_of(step)
         for mended in how.mended:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Seconds that a step runs before a live picture is drawn, and between two pictures.
 PATIENCE = 0.15
 INTERVAL = 0.1
+#: Seconds from which a download leaves a line behind: a build may have hundreds.
+LONG = 5.0
 
 _GREEN, _RED, _DIM, _BOLD, _RESET = "\x1b[32m", "\x1b[1;31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
@@ -87,7 +89,7 @@ class Terminal(View):
         with self._lock:
             self.running.pop(step.number, None)
             self.outputs.forget(step)
-            if not worth_telling(step, how):
+            if not worth_telling(step, how) or (step.kind == "fetchsource" and how.seconds < LONG):
                 return
             name = self.names.of(step)
             if how.cached:
