@@ -227,9 +227,8 @@ class Carrier:
 
     def _keep(self, name: Key, kind: str, outcome: Outcome, *, hermetic: bool) -> LayerResult:
         result = LayerResult(outcome.diff_id, outcome.size, hermetic, mended=outcome.mended)
-        with self.store.results.batch():
-            self.cache.keep_form(outcome)
-            self.cache.keep(name, kind, result)
+        self.cache.keep_form(outcome)
+        self.cache.keep(name, kind, result)
         self._fresh.add(name)
         return result
 
