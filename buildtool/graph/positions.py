@@ -5,6 +5,8 @@ tuple out of the last one.  The positions of the last tuple are remembered; for
 any other they are worked out anew.
 """
 
+from collections.abc import Sequence
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -17,14 +19,18 @@ class Positions:
         self._at: dict[str, int] = {}
         self._seen: Pairs = ()
 
-    def has(self, pairs: Pairs, name: str) -> bool:
-        """Whether one of the pairs has the name."""
+    def apart(self, pairs: Pairs, names: Sequence[str]) -> bool:
+        """Whether none of the pairs has one of the names."""
         self._look_at(pairs)
-        return name in self._at
+        return self._at.keys().isdisjoint(names)
 
     def merged(self, pairs: Pairs, changes: Pairs) -> Pairs:
         """The pairs with the changes made: a name that is there keeps its place, a new one comes last."""
         self._look_at(pairs)
+        if len(changes) == 1 and changes[0][0] not in self._at:
+            self._at[changes[0][0]] = len(pairs)
+            self._seen = pairs + changes
+            return self._seen
         work = list(pairs)
         for pair in changes:
             at = self._at.setdefault(pair[0], len(work))

@@ -10,6 +10,7 @@ spelled, in BuildKit's manner (`RUN ... # buildkit`).
 
 import json
 import posixpath
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
 from buildtool.graph.model import (
@@ -32,6 +33,7 @@ from buildtool.graph.model import (
     UnpackDebsAction,
 )
 from buildtool.graph.positions import Positions
+from buildtool.graph.trail import Trail
 
 #: Docker's: what a shell form runs in where SHELL says nothing.
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -52,7 +54,7 @@ class Stage:
     epoch: int
     rootfs: Step | None = None
     config: ImageConfig = ImageConfig()
-    history: tuple[History, ...] = ()
+    history: Trail[History] = field(default_factory=Trail)
     author: str = ""
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
@@ -93,11 +95,7 @@ class Stage:
     def step_env(self, args: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """The environment of a process: PATH, ours, the image's, the arguments'; the last of a name wins."""
         own = self.config.env
-        if (
-            own
-            and own[0][0] == "PATH"
-            and not any(self._env.has(own, name) for name, _ in (*STEP_ENV, *args))
-        ):
+        if own and own[0][0] == "PATH" and self._env.apart(own, [name for name, _ in (*STEP_ENV, *args)]):
             return (own[0], *STEP_ENV, *own[1:], *args)
         env = dict((("PATH", DEFAULT_PATH), *STEP_ENV))
         env.update(own)
@@ -133,7 +131,7 @@ class Stage:
 
     def _layer(self, step: Step, text: str) -> "Stage":
         entry = History(created_by=text, author=self.author)
-        return replace(self, rootfs=step, history=(*self.history, entry))
+        return replace(self, rootfs=step, history=self.history.and_then(entry))
 
     # ------------------------------------------------------------ config
 
@@ -156,11 +154,11 @@ class Stage:
 
     def expose(self, *ports: str) -> "Stage":
         """Ports as `80/tcp`."""
-        merged = tuple(sorted({*self.config.exposed_ports, *ports}))
+        merged = _with(self.config.exposed_ports, ports)
         return self._config("EXPOSE " + " ".join(ports), exposed_ports=merged)
 
     def volume(self, *paths: str) -> "Stage":
-        merged = tuple(sorted({*self.config.volumes, *paths}))
+        merged = _with(self.config.volumes, paths)
         return self._config("VOLUME " + json.dumps(paths), volumes=merged)
 
     def stop_signal(self, signal: str) -> "Stage":
@@ -186,7 +184,7 @@ class Stage:
     def _config(self, text: str, **changed: object) -> "Stage":
         entry = History(created_by=text, empty_layer=True, author=self.author)
         config = replace(self.config, **changed)  # type: ignore[arg-type]
-        return replace(self, config=config, history=(*self.history, entry))
+        return replace(self, config=config, history=self.history.and_then(entry))
 
     # ------------------------------------------------------------ result
 
@@ -197,7 +195,7 @@ class Stage:
             config=self.config,
             platform=self.platform,
             created=self.epoch,
-            history=self.history,
+            history=self.history.items(),
             author=self.author,
             annotations=annotations,
             origin=origin,
@@ -215,7 +213,7 @@ class Stage:
             epoch=epoch,
             rootfs=image.rootfs,
             config=config,
-            history=image.history,
+            history=Trail(image.history),
             author=image.author,
         )
 
@@ -239,6 +237,14 @@ def shell_argv(config: ImageConfig, command: str) -> tuple[str, ...]:
 def _user_and_group(user: str) -> tuple[str, str]:
     name, _, group = user.partition(":")
     return name, group
+
+
+def _with(names: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted names without repetition, and more of them; a single one needs no walk over the others."""
+    if len(more) != 1:
+        return tuple(sorted({*names, *more}))
+    at = bisect_left(names, more[0])
+    return names if names[at : at + 1] == more else names[:at] + more + names[at:]
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
