@@ -64,7 +64,10 @@ class Executor:
         steps: list[Step] = list(roots)
         carrier = Carrier(self._store, Cache(self._store), self._fetcher, self._progress, self._options)
         try:
-            return _Build(plan(steps), carrier, self._progress, self._options.jobs).build(roots)
+            # Results of quick steps are committed together, twice a second; a sync for each
+            # would take as long as many a step.
+            with self._store.results.batch():
+                return _Build(plan(steps), carrier, self._progress, self._options.jobs).build(roots)
         finally:
             carrier.close()
 

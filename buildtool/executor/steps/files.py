@@ -4,6 +4,9 @@ No filesystem is mounted and nothing is unpacked but what the base needs to be
 looked up in: files go from where they are straight into the layer.
 """
 
+import threading
+from collections.abc import Iterator
+
 from buildtool.executor.steps.archives import Spool
 from buildtool.executor.steps.copying import Copier
 from buildtool.executor.steps.debs import unpack_debs
@@ -14,7 +17,7 @@ from buildtool.executor.steps.trees import SourceTree, open_tree
 from buildtool.executor.work import CopyWork, DebsWork, FileWork, FolderWork, LinkWork, Outcome
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.layers.draft import LayerDraft
-from buildtool.layers.entry import Entry, Kind
+from buildtool.layers.entry import Content, Entry, Kind
 from buildtool.layers.tree import Stack
 
 
@@ -33,12 +36,39 @@ def carry_out(work: FileWork, shop: Workshop, observer: Observer) -> Outcome:
                 else:
                     sources.append(open_tree(action.source, shop, observer))
                     _bring_files(action, sources[-1], lower, draft, work.epoch, spool)
-            outcome = shop.write(draft.entries(), work.compression, observer)
+            check = _Check(sources)
+            outcome = shop.write(check.after(draft.entries()), work.compression, observer)
+            check.join()
     finally:
         spool.close()
-    for source in sources:
-        source.check()
     return outcome
+
+
+class _Check:
+    """Whether the sources are still what the step is keyed by, asked while the layer is synced to disk."""
+
+    def __init__(self, sources: list[SourceTree]) -> None:
+        self._sources = sources
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._look)
+
+    def after(self, entries: Iterator[tuple[Entry, Content]]) -> Iterator[tuple[Entry, Content]]:
+        """The same entries; the check begins when the last one has been read."""
+        yield from entries
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the check; BuildError `file-changed` if they are not."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _look(self) -> None:
+        try:
+            for source in self._sources:
+                source.check()
+        except BaseException as e:
+            self._error = e
 
 
 def _bring_files(
