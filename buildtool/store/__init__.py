@@ -4,7 +4,7 @@
       oci-layout                this folder is an OCI image layout (image-spec, "image-layout")
       index.json                the refs: name -> manifest; replaced whole, under a lock on `lock`
       blobs/sha256/<hex>        content, named by its SHA-256; written once, never changed
-      index.sqlite              results, layer blobs, known files; rebuildable, so disposable
+      index.sqlite              results, layer blobs; rebuildable, so disposable
       snapshots/<boot>/         unpacked layers of this boot of the machine; disposable
         <chain hex>/fs/         one layer in overlayfs upper form, on top of the chain below it
         l/<16 hex>              short links to `../<chain hex>/fs`, for overlay mount options

@@ -28,8 +28,6 @@ CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, kind TEXT NOT NULL, va
     used INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS layer_blobs (diff_id TEXT, compression TEXT, digest TEXT NOT NULL,
     size INTEGER NOT NULL, PRIMARY KEY (diff_id, compression)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS known_files (folder TEXT, path BLOB, identity BLOB NOT NULL,
-    digest TEXT NOT NULL, PRIMARY KEY (folder, path)) WITHOUT ROWID;
 """
 
 # Primary result codes (sqlite.org/rescode.html).
@@ -125,7 +123,7 @@ def _lay_out(connection: "sqlite3.Connection") -> None:
     if version != _VERSION:
         if version != 0:
             # Another release's tables: what they held can be made again.
-            for table in ("results", "layer_blobs", "known_files"):
+            for table in ("results", "layer_blobs"):
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Results: what steps gave, which blobs layers have, what local files contain.
+"""Results: what steps gave, which blobs layers have, what folders and frontends came to.
 
 Everything here can be worked out again; the index only saves the work.  Values
 are opaque bytes.  Writes inside a `batch` are kept in memory, where reads see
@@ -6,11 +6,9 @@ them, and are committed now and then and at the end: one sync of the disk for ma
 """
 
 import json
-import os
-import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,16 +20,12 @@ from buildtool.store.stamps import GRANULARITY
 
 #: Seconds after which a batch commits what it has, so that a killed build loses little.
 _COMMIT_EVERY = 0.5
-#: A file whose ctime is nearer to the look at it than this may change without a trace (nanoseconds).
-_RACY_NS = 2_000_000_000
 #: SQLite's default bound on the parameters of one statement is 999 in old releases.
 _AT_ONCE = 500
 _LARGEST_MANIFEST = 4 << 20
 
 _PUT_RESULT = "INSERT OR REPLACE INTO results (key, kind, value, used) VALUES (?, ?, ?, ?)"
 _PUT_LAYER = "INSERT OR REPLACE INTO layer_blobs (diff_id, compression, digest, size) VALUES (?, ?, ?, ?)"
-_PUT_FILE = "INSERT OR REPLACE INTO known_files (folder, path, identity, digest) VALUES (?, ?, ?, ?)"
-_DROP_FILE = "DELETE FROM known_files WHERE folder = ? AND path = ?"
 _USED = "UPDATE results SET used = ? WHERE key = ?"
 
 
@@ -100,34 +94,6 @@ class Results:
             self._layers[diff_id, compression] = (digest, size)
             self._written()
 
-    # ------------------------------------------------------------ local files
-
-    def known_files(self, folder: str) -> dict[bytes, tuple[bytes, str]]:
-        """What was remembered of the files of a local folder: path -> (`file_identity`, digest as hex)."""
-        sql = "SELECT path, identity, digest FROM known_files WHERE folder = ?"
-        return {path: (identity, digest) for path, identity, digest in self.database.select(sql, (folder,))}
-
-    def remember_files(
-        self,
-        folder: str,
-        files: Mapping[bytes, tuple[bytes, str]],
-        *,
-        looked_ns: int,
-        gone: Iterable[bytes] = (),
-    ) -> None:
-        """Add to what is known of the files of a folder, and forget those that are `gone`.
-
-        `looked_ns` is the time (nanoseconds since 1970) before the first of them was
-        looked at: files that had just changed then are not remembered, since they
-        could change again without their times showing it.
-        """
-        rows = [
-            (folder, path, identity, digest)
-            for path, (identity, digest) in files.items()
-            if _changed_ns(identity) < looked_ns - _RACY_NS
-        ]
-        self.database.write(((_PUT_FILE, rows), (_DROP_FILE, [(folder, path) for path in gone])))
-
     # ------------------------------------------------------------ refs
 
     def set_ref(self, name: str, manifest: Digest) -> None:
@@ -184,13 +150,3 @@ class Results:
     def _written(self) -> None:
         if self._depth == 0 or time.monotonic() - self._committed > _COMMIT_EVERY:
             self.flush()
-
-
-def file_identity(seen: os.stat_result) -> bytes:
-    """What tells a local file from a changed one without reading it: device, inode, size, mtime, ctime."""
-    return struct.pack("<QQqqq", seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-
-
-def _changed_ns(identity: bytes) -> int:
-    changed: int = struct.unpack_from("<q", identity, 32)[0]
-    return changed

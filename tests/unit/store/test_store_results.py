@@ -7,7 +7,6 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +14,6 @@ from buildtool.diag import BuildError
 from buildtool.digest import sha256
 from buildtool.store import Store
 from buildtool.store import results as results_module
-from buildtool.store.results import file_identity
 
 ONE, TWO = sha256(b"one"), sha256(b"two")
 MANIFEST = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}'
@@ -72,38 +70,6 @@ def test_a_long_batch_commits_now_and_then(tmp_path: Path, monkeypatch: pytest.M
     with Store.open(path) as store, Store.open(path) as other, store.results.batch():
         store.results.put("k", "run", b"v")
         assert other.results.get("k") == b"v"
-
-
-def test_known_files(tmp_path: Path) -> None:
-    file = tmp_path / "caf\udce9"
-    file.write_bytes(b"x")
-    identity = file_identity(os.stat(file))
-    looked = os.stat(file).st_ctime_ns + 10_000_000_000
-    path = os.fsencode(file.name)
-    with Store.open(str(tmp_path / "s")) as store:
-        store.results.remember_files("/src", {path: (identity, ONE[7:])}, looked_ns=looked)
-        assert store.results.known_files("/src") == {path: (identity, ONE[7:])}
-        assert store.results.known_files("/elsewhere") == {}
-        file.write_bytes(b"y")
-        assert file_identity(os.stat(file)) != identity
-        store.results.remember_files("/src", {}, looked_ns=looked, gone=[path])
-        assert store.results.known_files("/src") == {}
-
-
-def test_a_file_that_had_just_changed_is_not_remembered(tmp_path: Path) -> None:
-    """It could change once more within the same tick of the clock, and keep its times."""
-    identity = file_identity(os.stat(tmp_path))
-    with Store.open(str(tmp_path / "s")) as store:
-        looked = os.stat(tmp_path).st_ctime_ns + 1
-        store.results.remember_files("/src", {b"f": (identity, ONE[7:])}, looked_ns=looked)
-        assert store.results.known_files("/src") == {}
-
-
-def test_an_inode_number_of_64_bits_is_kept(tmp_path: Path) -> None:
-    seen = SimpleNamespace(st_dev=2**64 - 1, st_ino=2**64 - 2, st_size=7, st_mtime_ns=-1, st_ctime_ns=2**60)
-    with Store.open(str(tmp_path / "s")) as store:
-        store.results.remember_files("/src", {b"f": (file_identity(seen), ONE[7:])}, looked_ns=2**62)
-        assert store.results.known_files("/src")[b"f"][0] == file_identity(seen)
 
 
 @pytest.mark.parametrize("broken", [b"garbage " * 1000, b"SQLite format 3\0" + b"\xff" * 5000])
