@@ -5,7 +5,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint wheel requirements clean
+.PHONY: help demo test soak lint bench wheel requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,10 @@ soak: ## the heavy tests that take long
 lint: ## ruff, mypy and the import contracts alone
 	@$(PYTHON) tools/setup.py test
 	@$(PYTEST) tests/test_lint.py $(ARGS)
+
+bench: ## time the workloads, beside buildah where it is installed
+	@$(PYTHON) tools/setup.py test
+	@$(VENV)/python -m benchmarks $(ARGS)
 
 wheel: ## build dist/*.whl with the clock library for every architecture
 	@$(PYTHON) tools/setup.py wheel
