@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from buildtool.cli.lending import parse_lending
 from buildtool.cli.names import parse_name
 from buildtool.cli.outputs import one_compression, parse_output
 from buildtool.cli.request import (
@@ -24,13 +25,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Options of `docker buildx build` and `buildah` that have no meaning here yet.  Scripts often
 #: switch them off, which is what we do anyhow: such values are taken.
 NOT_YET = {
-    "--secret": "secrets in RUN steps",
-    "--ssh": "SSH agents in RUN steps",
     "--cache-from": "caches of others",
     "--cache-to": "caches for others",
     "--creds": "registries",
     "--authfile": "registries",
-    "--allow": "entitlements",
     "--add-host": "further host names in RUN steps",
     "--retry": "registries",
 }
@@ -71,6 +69,16 @@ _SUBJECT = (
     ),
     click.option(
         "--network", default="default", metavar="MODE", help="Network of RUN steps: default, none, host."
+    ),
+    click.option(
+        "--secret", multiple=True, metavar="id=ID,src=PATH", help="A secret for RUN steps; or id=ID,env=NAME."
+    ),
+    click.option("--ssh", multiple=True, metavar="default|ID=SOCKET", help="An SSH agent for RUN steps."),
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="ENTITLEMENT",
+        help="What RUN steps may ask for: network.host, security.insecure.",
     ),
     click.option("--locked", is_flag=True, help="Fail if buildtool.lock would change."),
     click.option("--no-lock", is_flag=True, help="Neither read nor write buildtool.lock."),
@@ -120,6 +128,9 @@ def request_of(
     network: str,
     locked: bool,
     no_lock: bool,
+    secret: tuple[str, ...] = (),
+    ssh: tuple[str, ...] = (),
+    allow: tuple[str, ...] = (),
     tag: tuple[str, ...] = (),
     output: tuple[str, ...] = (),
     jobs: int | None = None,
@@ -151,4 +162,5 @@ def request_of(
         no_cache,
         locked,
         not no_lock,
+        lending=parse_lending(secret, ssh, allow, os.environ),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
+from buildtool.cli.lending import Lending
 from buildtool.cli.names import ImageName
 from buildtool.cli.outputs import Output
 from buildtool.diag import BuildError
@@ -69,6 +70,7 @@ class BuildRequest:
     no_cache: bool = False
     locked: bool = False
     use_lock: bool = True
+    lending: Lending = Lending()
 
 
 def is_label(text: str) -> bool:

@@ -34,11 +34,19 @@ class Remembered:
 class Services:
     """Serves both frontends (`starlark.lower.Services` and `dockerfile.request.Bases`)."""
 
-    def __init__(self, pins: Pins, memory: Remembered, progress: Progress, network: Network) -> None:
+    def __init__(
+        self,
+        pins: Pins,
+        memory: Remembered,
+        progress: Progress,
+        network: Network,
+        allow: frozenset[str] = frozenset(),
+    ) -> None:
         self._pins = pins
         self._memory = memory
         self._progress = progress
         self._network = network
+        self._allow = allow
 
     def dockerfile(
         self,
@@ -67,6 +75,7 @@ class Services:
             ignore=_ignore(path, folder),
             contexts=_Contexts(contexts, lambda name, c: self._context(name, c, platform, span)),
             network=self._network,
+            allow=self._allow,
             filename=filename,
         )
         lowered = lower(parse(text, filename, self._memory), request, self)

@@ -71,6 +71,7 @@ class Session:
             no_cache=self.request.no_cache,
             compression=self.request.compression,
             runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
+            lent=self.request.lending.lent(os.environ),
         )
         built = Executor(self.store, self._outside, self.progress, options).build(roots)
         if built.used_network:
@@ -129,7 +130,13 @@ class Session:
         lock = read(self._lock_path) if self.request.use_lock else Lock()
         self._outside = Outside(self.store, folder, self._instants, self.progress)
         self._pins = Pins(lock, self._outside, self.request.locked)
-        return Services(self._pins, Remembered(self.store.results), self.progress, self.request.network)
+        return Services(
+            self._pins,
+            Remembered(self.store.results),
+            self.progress,
+            self.request.network,
+            self.request.lending.allow,
+        )
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()

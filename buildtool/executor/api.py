@@ -1,11 +1,14 @@
 """What a caller of the executor hands in and gets back."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from buildtool.digest import Digest
 from buildtool.graph.model import FetchSource, ImageSource, Platform
+
+#: The entitlement of a step to every privilege that we have.
+INSECURE = "security.insecure"
 
 Advance = Callable[[int, int | None], None]
 
@@ -21,6 +24,19 @@ class Fetcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Lent:
+    """What the person who builds lets steps use: it goes to their processes and nowhere else.
+
+    `secrets` are values and `agents` sockets of SSH agents, by id.  `allow` holds
+    entitlements, of which the executor knows `INSECURE`.
+    """
+
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    agents: Mapping[str, str] = field(default_factory=dict)
+    allow: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class BuildOptions:
     """How to carry a graph out; none of it may change what comes out, but `present` for network steps.
 
@@ -33,6 +49,7 @@ class BuildOptions:
     no_cache: bool = False
     compression: str = "gzip"
     runtime: str | None = None
+    lent: Lent = Lent()
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,15 +210,16 @@ class Carrier:
         if isinstance(step, FileOp):
             outcome = self._send(node, file_work(step, trees, form or "none"))
             return self._keep(keys[0], "fileop", outcome, hermetic=True), outcome
+        lent = self.options.lent
         if step.network != "host":
             network = "none" if step.network == "none" else "watched"
             if network == "none" or not self._known_to_reach_out(keys[0]):
-                outcome = self._send(node, run_work(step, trees, step.clock, network, form))
+                outcome = self._send(node, run_work(step, trees, step.clock, network, form, lent))
                 if not outcome.reached_out:
                     return self._keep(keys[0], "run", outcome, hermetic=True), outcome
                 self.cache.keep(keys[0], "run", LayerResult("", 0, False, reached_out=True))
                 self._fresh.add(keys[0])
-        outcome = self._send(node, run_work(step, trees, self.options.present, "host", form))
+        outcome = self._send(node, run_work(step, trees, self.options.present, "host", form, lent))
         return self._keep(keys[-1], "run", outcome, hermetic=False), outcome
 
     def _known_to_reach_out(self, name: Key) -> bool:

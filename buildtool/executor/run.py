@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import BuildOptions, Built, BuiltImage, Fetcher
+from buildtool.executor.api import INSECURE, BuildOptions, Built, BuiltImage, Fetcher
 from buildtool.executor.assembly import Assembly
 from buildtool.executor.cache import Cache
 from buildtool.executor.carry import Carrier
@@ -23,7 +23,7 @@ from buildtool.executor.outputs import Chain, Nothing, Output
 from buildtool.executor.plan import Node, plan
 from buildtool.executor.progress import Finished, Progress, StepInfo
 from buildtool.executor.work import LayerMissing
-from buildtool.graph.model import Image, Index, Step
+from buildtool.graph.model import Image, Index, Run, Step
 from buildtool.store import Store
 
 if TYPE_CHECKING:
@@ -62,14 +62,28 @@ class Executor:
 
     def _build(self, roots: Sequence[Image | Index]) -> Built:
         steps: list[Step] = list(roots)
+        nodes = plan(steps)
+        _check_entitlements(nodes, self._options.lent.allow)
         carrier = Carrier(self._store, Cache(self._store), self._fetcher, self._progress, self._options)
         try:
             # Results of quick steps are committed together, twice a second; a sync for each
             # would take as long as many a step.
             with self._store.results.batch():
-                return _Build(plan(steps), carrier, self._progress, self._options.jobs).build(roots)
+                return _Build(nodes, carrier, self._progress, self._options.jobs).build(roots)
         finally:
             carrier.close()
+
+
+def _check_entitlements(nodes: list[Node], allow: frozenset[str]) -> None:
+    """Refuse what the person who builds did not allow, also where the cache has its result."""
+    for node in nodes:
+        if isinstance(node.step, Run) and node.step.security == "insecure" and INSECURE not in allow:
+            raise BuildError(
+                "insecure-not-allowed",
+                "a step with all privileges is not allowed in this build",
+                span=node.info.span,
+                hint=f"--allow {INSECURE} allows it, for Dockerfiles that you trust with this machine",
+            )
 
 
 class _Build:

@@ -3,32 +3,39 @@
 import os
 from collections.abc import Callable, Mapping
 
+from buildtool.diag import BuildError
+from buildtool.executor.api import Lent
 from buildtool.executor.outputs import Chain, Literal, LocalFiles, OneFile, Output
 from buildtool.executor.work import (
     ActionWork,
+    BindWork,
+    CacheWork,
     ChainTree,
     CopyWork,
     DebsWork,
     FileWork,
     FolderWork,
+    Hidden,
     LinkWork,
     LocalTree,
     MountWork,
     RunWork,
+    SecretWork,
+    SshWork,
+    TmpfsWork,
     Tree,
 )
 from buildtool.graph.model import (
     Action,
-    BindMount,
     CopyAction,
     FileOp,
     MakeFolderAction,
     MakeLinkAction,
-    Mount,
     Owner,
     Run,
     Step,
 )
+from buildtool.graph.mounts import BindMount, Mount, SecretMount, SshMount, TmpfsMount
 
 #: The tree of an input, by `id` of its step.
 Trees = Mapping[int, Tree]
@@ -55,8 +62,14 @@ def file_work(step: FileOp, trees: Trees, compression: str) -> FileWork:
     )
 
 
-def run_work(step: Run, trees: Trees, clock: int, network: str, compression: str | None) -> RunWork:
-    """A Run as work, at an instant and with a network of the caller's choice."""
+def run_work(
+    step: Run, trees: Trees, clock: int, network: str, compression: str | None, lent: Lent
+) -> RunWork:
+    """A Run as work, at an instant and with a network of the caller's choice.
+
+    BuildError `secret-missing` or `agent-missing` where it needs what nobody lent.
+    """
+    mounts = (_mount(m, trees, lent) for m in step.mounts)
     return RunWork(
         base=_chain(step.base, trees),
         argv=step.argv,
@@ -67,10 +80,11 @@ def run_work(step: Run, trees: Trees, clock: int, network: str, compression: str
         frozen=step.frozen,
         network=network,
         hostname=step.hostname,
-        mounts=tuple(_mount(m, trees) for m in step.mounts),
+        mounts=tuple(m for m in mounts if m is not None),
         finishers=step.finishers,
         architecture=step.platform.architecture,
         compression=compression,
+        insecure=step.security == "insecure",
     )
 
 
@@ -105,7 +119,51 @@ def _owner(owner: Owner | None) -> tuple[str, str] | None:
     return None if owner is None else (owner.user, owner.group)
 
 
-def _mount(mount: Mount, trees: Trees) -> MountWork:
+def _mount(mount: Mount, trees: Trees, lent: Lent) -> MountWork | None:
+    """A mount as work; None for a secret or an agent that is not there and need not be."""
     if isinstance(mount, BindMount):
-        return MountWork(mount.target, trees[id(mount.source)], mount.path, mount.read_only)
-    return MountWork(mount.target, size=mount.size)
+        return BindWork(mount.target, _chain(mount.source, trees), mount.path, mount.read_only)
+    if isinstance(mount, TmpfsMount):
+        return TmpfsWork(mount.target, mount.size, mount.read_only)
+    if isinstance(mount, SecretMount):
+        return _secret(mount, lent)
+    if isinstance(mount, SshMount):
+        return _agent(mount, lent)
+    return CacheWork(
+        mount.target,
+        mount.id,
+        None if mount.source is None else _chain(mount.source, trees),
+        mount.path,
+        mount.mode,
+        mount.uid,
+        mount.gid,
+        mount.sharing,
+        mount.read_only,
+    )
+
+
+def _secret(mount: SecretMount, lent: Lent) -> SecretWork | None:
+    value = lent.secrets.get(mount.id)
+    if value is not None:
+        return SecretWork(mount.target, mount.env, Hidden(value), mount.mode, mount.uid, mount.gid)
+    if mount.required:
+        raise BuildError(
+            "secret-missing",
+            f"the step needs the secret {mount.id!r}, which was not given",
+            hint=f"--secret id={mount.id},src=FILE gives it, or --secret id={mount.id},env=VARIABLE",
+        )
+    # As in BuildKit, the variable is there all the same, and empty.
+    return SecretWork("", mount.env, Hidden(b""), 0, 0, 0) if mount.env else None
+
+
+def _agent(mount: SshMount, lent: Lent) -> SshWork | None:
+    agent = lent.agents.get(mount.id)
+    if agent is not None:
+        return SshWork(mount.target, agent, mount.mode, mount.uid, mount.gid)
+    if mount.required:
+        raise BuildError(
+            "agent-missing",
+            f"the step needs the SSH agent {mount.id!r}, which was not given",
+            hint=f"--ssh {mount.id} gives that of $SSH_AUTH_SOCK, --ssh {mount.id}=SOCKET another",
+        )
+    return None

@@ -12,6 +12,7 @@ import msgspec
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
+from buildtool.graph.mounts import Sharing
 from buildtool.store import chain_id
 
 
@@ -105,14 +106,68 @@ class FileWork(msgspec.Struct, frozen=True, tag="files"):
     compression: str | None
 
 
-class MountWork(msgspec.Struct, frozen=True):
-    """A mount of the graph with its source replaced by a tree."""
+class Hidden(msgspec.Struct, frozen=True, array_like=True):
+    """Bytes that nobody may read in a message or a traceback."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "Hidden(...)"
+
+
+class BindWork(msgspec.Struct, frozen=True, tag="bind"):
+    """A BindMount, its source a tree."""
 
     target: str
-    source: Tree | None = None
-    path: str = "/"
-    read_only: bool = True
-    size: int | None = None
+    source: ChainTree
+    path: str
+    read_only: bool
+
+
+class CacheWork(msgspec.Struct, frozen=True, tag="cache"):
+    """A CacheMount, what it begins with a tree or nothing."""
+
+    target: str
+    id: str
+    source: ChainTree | None
+    path: str
+    mode: int | None
+    uid: int | None
+    gid: int | None
+    sharing: Sharing
+    read_only: bool
+
+
+class TmpfsWork(msgspec.Struct, frozen=True, tag="tmpfs"):
+    """A TmpfsMount."""
+
+    target: str
+    size: int | None
+    read_only: bool
+
+
+class SecretWork(msgspec.Struct, frozen=True, tag="secret"):
+    """A SecretMount with its value; empty `target` or `env`: not seen there."""
+
+    target: str
+    env: str
+    value: Hidden
+    mode: int
+    uid: int
+    gid: int
+
+
+class SshWork(msgspec.Struct, frozen=True, tag="ssh"):
+    """An SshMount, `agent` being the socket of the agent on this machine."""
+
+    target: str
+    agent: str
+    mode: int
+    uid: int
+    gid: int
+
+
+MountWork: TypeAlias = BindWork | CacheWork | TmpfsWork | SecretWork | SshWork
 
 
 class RunWork(msgspec.Struct, frozen=True, tag="run"):
@@ -131,6 +186,7 @@ class RunWork(msgspec.Struct, frozen=True, tag="run"):
     finishers: tuple[str, ...]
     architecture: str
     compression: str | None
+    insecure: bool = False
 
 
 class LaunchWork(msgspec.Struct, frozen=True, tag="launch"):

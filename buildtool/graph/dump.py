@@ -4,7 +4,7 @@ import json
 from dataclasses import fields
 
 from buildtool.graph.keys import identity
-from buildtool.graph.model import Step, walk
+from buildtool.graph.model import Step, counts, walk
 
 
 def dump(roots: list[Step]) -> str:
@@ -29,9 +29,10 @@ def dump(roots: list[Step]) -> str:
 def _body(step: Step, names: dict[int, str]) -> str:
     rows = [type(step).__name__]
     for f in fields(step):
-        if not f.metadata.get("identity", True):
+        found = getattr(step, f.name)
+        if not counts(f, found):
             continue
-        value = identity(getattr(step, f.name), lambda s: "$" + names[id(s)])
+        value = identity(found, lambda s: "$" + names[id(s)])
         if isinstance(value, list) and value and isinstance(value[0], dict):
             rows.append(f"  {f.name}:")
             rows += [f"    - {_text(item)}" for item in value]

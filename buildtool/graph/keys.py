@@ -2,7 +2,8 @@
 
 `identity` is the one walk.  Its value is what `key` hashes and what `explain`
 compares, so the two cannot drift apart.  It takes every field of every
-dataclass it meets, except those marked as hints.
+dataclass it meets, except those marked as hints and those that are `later` than
+their kind and have their default.
 
 With the keys of its inputs a step has a *definition key*: the same for the same
 text, before anything has run.  With the digests of its inputs' outputs it has an
@@ -14,7 +15,7 @@ from dataclasses import fields, is_dataclass
 from typing import cast
 
 from buildtool.digest import Key, Plain, key_of
-from buildtool.graph.model import STEP_KINDS, Step, walk
+from buildtool.graph.model import STEP_KINDS, Step, counts, walk
 
 #: A change of what keys are made of, or of what steps produce, moves this number.
 FORMAT = 1
@@ -37,8 +38,9 @@ def fields_of(value: object, ref: Callable[[Step], Plain]) -> dict[str, Plain]:
     """The kind and the identity fields of one dataclass, steps in its fields replaced by `ref`."""
     plain: dict[str, Plain] = {"kind": type(value).__name__}
     for f in fields(value):  # type: ignore[arg-type]
-        if f.metadata.get("identity", True):
-            plain[f.name] = identity(getattr(value, f.name), ref)
+        found = getattr(value, f.name)
+        if counts(f, found):
+            plain[f.name] = identity(found, ref)
     return plain
 
 

@@ -10,16 +10,29 @@ carry the step out or to talk about it, never change its output.
 """
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Literal, TypeAlias, cast
 
 from buildtool.diag import Span
 from buildtool.digest import Digest
+from buildtool.graph.mounts import BindMount, CacheMount, Mount
 
 
 def hint(default: Any = MISSING) -> Any:
     """A field that is no part of the identity."""
     return field(default=default, metadata={"identity": False})
+
+
+def later(default: Any) -> Any:
+    """A field that a kind got later: it takes part in the identity unless it has its default."""
+    return field(default=default, metadata={"later": True})
+
+
+def counts(f: Field[Any], value: object) -> bool:
+    """Whether a field with this value takes part in the identity of its step."""
+    if f.metadata.get("later"):
+        return value != f.default
+    return bool(f.metadata.get("identity", True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,26 +230,8 @@ class FileOp:
 # ---------------------------------------------------------------- run
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BindMount:
-    """A tree of another step, seen at `target` while a process runs; writes to it are lost."""
-
-    source: "Step"
-    target: str
-    path: str = "/"
-    read_only: bool = True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TmpfsMount:
-    """An empty file system in memory, seen at `target` while a process runs."""
-
-    target: str
-    size: int | None = None
-
-
-Mount: TypeAlias = BindMount | TmpfsMount
 Network = Literal["default", "none", "host"]
+Security = Literal["sandbox", "insecure"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,7 +241,8 @@ class Run:
     `clock` is the instant, in seconds, that the process sees and that its files
     get; with network `default` a process that reaches for the network is run with
     the instant of the recording instead.  `finishers` name what is mended in the
-    files that it wrote.  `frozen` false leaves the machine's clock running.
+    files that it wrote.  `frozen` false leaves the machine's clock running.  With
+    security `insecure` the process has every privilege that we have.
     """
 
     base: "Step | None"
@@ -260,6 +256,7 @@ class Run:
     mounts: tuple[Mount, ...] = ()
     finishers: tuple[str, ...] = ()
     frozen: bool = True
+    security: Security = later("sandbox")
     platform: Platform = Platform("linux", "amd64")
     origin: Origin | None = hint(None)
 
@@ -396,6 +393,8 @@ def _steps_in(value: object) -> Iterator[Step]:
             yield from _steps_in(item)
     elif isinstance(value, CopyAction | UnpackDebsAction | BindMount):
         yield value.source
+    elif isinstance(value, CacheMount):
+        yield from _steps_in(value.source)
 
 
 def _check(true: bool, claim: str) -> None:

@@ -21,17 +21,19 @@ from buildtool.graph.model import (
     History,
     Image,
     ImageConfig,
+    ImageSource,
     MakeFolderAction,
     MakeLinkAction,
-    Mount,
     Network,
     Origin,
     Owner,
     Platform,
     Run,
+    Security,
     Step,
     UnpackDebsAction,
 )
+from buildtool.graph.mounts import BindMount, CacheMount, Mount, SshMount
 from buildtool.graph.positions import Positions
 from buildtool.graph.trail import Trail
 
@@ -70,6 +72,7 @@ class Stage:
         args: tuple[tuple[str, str], ...] = (),
         network: Network = "default",
         mounts: tuple[Mount, ...] = (),
+        security: Security = "sandbox",
         hostname: str = "buildkitsandbox",
         origin: Origin | None = None,
     ) -> "Stage":
@@ -77,20 +80,32 @@ class Stage:
         step = Run(
             base=self.rootfs,
             argv=argv,
-            env=self.step_env(args),
+            env=_with_agent(self.step_env(args), mounts),
             cwd=self.config.working_dir or "/",
             user=self.config.user,
             clock=self.epoch,
             network=network,
             hostname=hostname,
-            mounts=mounts,
+            mounts=tuple(self._mountable(m, origin) for m in mounts),
             finishers=self.finishers,
             frozen=self.frozen,
+            security=security,
             platform=self.platform,
             origin=origin,
         )
         used = f"|{len(args)} {' '.join(f'{k}={v}' for k, v in args)} " if args else ""
         return self._layer(step, f"RUN {used}{' '.join(argv)} # buildtool")
+
+    def _mountable(self, mount: Mount, origin: Origin | None) -> Mount:
+        """The mount with its source made a layer, which is what can be mounted."""
+        if not isinstance(mount, BindMount | CacheMount):
+            return mount
+        source = mount.source
+        if source is None or isinstance(source, ImageSource | FileOp | Run):
+            return mount
+        about = replace(origin, title=f"files to mount at {mount.target}") if origin else None
+        copied = CopyAction(source, ("",), "/", wildcards=False)
+        return replace(mount, source=FileOp(None, (copied,), self.epoch, about))
 
     def step_env(self, args: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """The environment of a process: PATH, ours, the image's, the arguments'; the last of a name wins."""
@@ -232,6 +247,14 @@ def clean_path(path: str) -> str:
 def shell_argv(config: ImageConfig, command: str) -> tuple[str, ...]:
     """The arguments of a shell form: the shell in force and the command as one more argument."""
     return (*(config.shell or DEFAULT_SHELL), command)
+
+
+def _with_agent(env: tuple[tuple[str, str], ...], mounts: tuple[Mount, ...]) -> tuple[tuple[str, str], ...]:
+    """The environment with the way to the first SSH agent, unless it names one itself, as BuildKit has it."""
+    sockets = [m.target for m in mounts if isinstance(m, SshMount)]
+    if not sockets or any(name == "SSH_AUTH_SOCK" for name, _ in env):
+        return env
+    return (*env, ("SSH_AUTH_SOCK", sockets[0]))
 
 
 def _user_and_group(user: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 Pure: a `Process` and a few facts about the machine go in, the document comes out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from buildtool.diag import BuildError
@@ -25,6 +25,38 @@ CAPABILITIES = (
     "CAP_SETPCAP",
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
+)
+
+#: Those of Linux 5.11, which is the oldest kernel that we build on as an ordinary user.
+ALL_CAPABILITIES = (
+    *CAPABILITIES,
+    "CAP_AUDIT_CONTROL",
+    "CAP_AUDIT_READ",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_MAC_ADMIN",
+    "CAP_MAC_OVERRIDE",
+    "CAP_NET_ADMIN",
+    "CAP_NET_BROADCAST",
+    "CAP_PERFMON",
+    "CAP_SYSLOG",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_WAKE_ALARM",
 )
 
 _MASKED = (
@@ -56,13 +88,19 @@ class NetworkNamespace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HostMount:
-    """What a process sees at `target`: a file or folder of ours, or a tmpfs of at most `size` bytes."""
+    """What a process sees at `target`: a file or folder of ours, or a tmpfs of at most `size` bytes.
+
+    A mount of kind `data` is a file of these bytes, in memory, with the mode and owner.
+    """
 
     target: str
     source: str = ""
     read_only: bool = True
-    kind: Literal["bind", "tmpfs"] = "bind"
+    kind: Literal["bind", "tmpfs", "data"] = "bind"
     size: int | None = None
+    data: bytes = field(default=b"", repr=False)
+    mode: int = 0o400
+    owner: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +109,8 @@ class Process:
 
     `argv`, `env` and `cwd` are seen as they stand here; ids are numbers.  `clock` is
     the instant in whole seconds that it sees, None for the machine's own clock.
-    `architecture` is OCI's name (`amd64`, `arm64`).
+    `architecture` is OCI's name (`amd64`, `arm64`).  An `insecure` process has every
+    capability and system call that we have ourselves, and sees all of /proc and /sys.
     """
 
     argv: tuple[str, ...]
@@ -85,6 +124,7 @@ class Process:
     network: NetworkNamespace | Literal["host"]
     clock: int | None
     architecture: str
+    insecure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +148,18 @@ def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine:
         "hostname": process.hostname,
         "process": _process(process, machine),
         "mounts": [
-            *_system_mounts(machine.user_namespace and process.network == "host"),
+            *_system_mounts(machine.user_namespace and process.network == "host", process.insecure),
             *(_mount(m) for m in process.mounts),
             *(_mount(m) for m in binds),
         ],
         "linux": {
             "namespaces": _namespaces(process),
-            "maskedPaths": list(_MASKED),
-            "readonlyPaths": list(_READ_ONLY),
+            "maskedPaths": [] if process.insecure else list(_MASKED),
+            "readonlyPaths": [] if process.insecure else list(_READ_ONLY),
         },
     }
+    if process.insecure:
+        return document
     if machine.filter:
         document["annotations"] = {"run.oci.seccomp_bpf_data": machine.filter}
     elif (profile := seccomp.profile(process.architecture)) is not None:
@@ -133,7 +175,8 @@ def _process(process: Process, machine: Machine) -> dict[str, Any]:
         if "\0" in text or not _is_unicode(text):
             raise BuildError("bad-process", f"a process cannot be given {text[:100]!r}")
     soft, hard = machine.open_files
-    held = list(CAPABILITIES) if process.uid == 0 else []
+    bounding = list(ALL_CAPABILITIES if process.insecure else CAPABILITIES)
+    held = bounding if process.uid == 0 else []
     return {
         "terminal": False,
         "user": {
@@ -146,7 +189,7 @@ def _process(process: Process, machine: Machine) -> dict[str, Any]:
         "env": env,
         "cwd": process.cwd,
         "capabilities": {
-            "bounding": list(CAPABILITIES),
+            "bounding": bounding,
             "effective": held,
             "permitted": held,
             "inheritable": [],
@@ -172,9 +215,10 @@ def _namespaces(process: Process) -> list[dict[str, str]]:
     return found
 
 
-def _system_mounts(borrow_sys: bool) -> list[dict[str, Any]]:
+def _system_mounts(borrow_sys: bool, insecure: bool) -> list[dict[str, Any]]:
+    access = "rw" if insecure else "ro"
     # Whoever does not own the network namespace may not mount a sysfs that shows it.
-    sys: tuple[str, str, list[str]] = ("sysfs", "sysfs", ["nosuid", "noexec", "nodev", "ro"])
+    sys: tuple[str, str, list[str]] = ("sysfs", "sysfs", ["nosuid", "noexec", "nodev", access])
     if borrow_sys:
         sys = ("none", "/sys", ["rbind", "nosuid", "noexec", "nodev", "ro"])
     return [
@@ -201,6 +245,8 @@ def _mount(mount: HostMount) -> dict[str, Any]:
         options = ["nosuid", "nodev", "mode=1777"]
         if mount.size is not None:
             options.append(f"size={mount.size}")
+        if mount.read_only:
+            options.append("ro")
         return _system(mount.target, "tmpfs", "tmpfs", options)
     options = ["rbind", "rprivate", "ro" if mount.read_only else "rw"]
     return _system(mount.target, "bind", mount.source, options)

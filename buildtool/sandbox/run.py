@@ -101,7 +101,7 @@ class Sandbox:
         for path in ("/proc", "/dev", "/sys"):
             points.folder(path, keep=True)
         points.folder(process.cwd, owner=(process.uid, process.gid), keep=True)
-        mounts = _placed(process.mounts, points)
+        mounts = _placed(_with_files(process.mounts, folder), points)
         binds = []
         for path, text in (("/etc/hosts", _hosts(process)), ("/etc/resolv.conf", _resolver(process))):
             source = os.path.join(folder, os.path.basename(path))
@@ -146,6 +146,22 @@ class Sandbox:
         program = runtime.seccomp_program(self.runtime, state=self._state, bundle=folder, name=name)
         shutil.rmtree(folder, ignore_errors=True)
         return base64.b64encode(program).decode()
+
+
+def _with_files(mounts: tuple[HostMount, ...], folder: str) -> tuple[HostMount, ...]:
+    """The mounts with those of bytes as files of `folder`, which is in memory."""
+    found = []
+    for n, mount in enumerate(mounts):
+        if mount.kind == "data":
+            source = os.path.join(folder, f"data-{n}")
+            with open(source, "wb") as f:
+                os.fchmod(f.fileno(), 0o600)
+                f.write(mount.data)
+                os.fchown(f.fileno(), *mount.owner)
+                os.fchmod(f.fileno(), mount.mode)
+            mount = HostMount(mount.target, source, mount.read_only)
+        found.append(mount)
+    return tuple(found)
 
 
 def _placed(mounts: tuple[HostMount, ...], points: MountPoints) -> tuple[HostMount, ...]:

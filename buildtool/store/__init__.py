@@ -8,6 +8,7 @@
       snapshots/<boot>/         unpacked layers of this boot of the machine; disposable
         <chain hex>/fs/         one layer in overlayfs upper form, on top of the chain below it
         l/<16 hex>              short links to `../<chain hex>/fs`, for overlay mount options
+      caches/<hex>-<n>/fs/      content of cache mounts; in no key and no layer, so disposable
       tmp/<random>/             one folder a process, which holds a lock on it while it lives
       lock                      flock, held for moments: refs and collection exclude each other
       alive                     flock, shared by every open store; who has it alone may collect all

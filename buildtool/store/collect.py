@@ -28,6 +28,7 @@ class Collected:
     snapshots: int = 0
     results: int = 0
     leftovers: int = 0
+    caches: int = 0
 
 
 def sweep(store: Store) -> int:
@@ -62,13 +63,14 @@ def collect(store: Store, *, unused_for: float = DEFAULT_AGE) -> Collected:
     leftovers = sweep(store)
     oldest = time.time() - unused_for
     results = _collect_results(store, oldest)
+    caches = store.caches.remove_unused(oldest)
     snapshots = sum(_collect_snapshot(store, chain, oldest) for chain in store.snapshots.chains())
     with locked(store.lock, fcntl.LOCK_EX):
         kept = reachable(store)
     gone = [_collect_blob(store, digest, oldest) for digest in store.blobs.digests() if digest not in kept]
     sizes = [size for size in gone if size is not None]
     _forget_layers(store)
-    return Collected(len(sizes), sum(sizes), snapshots, results, leftovers)
+    return Collected(len(sizes), sum(sizes), snapshots, results, leftovers, caches)
 
 
 def _collect_results(store: Store, oldest: float) -> int:

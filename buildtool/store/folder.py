@@ -5,6 +5,7 @@ import os
 
 from buildtool.diag import BuildError
 from buildtool.store.blobs import Blobs
+from buildtool.store.caches import Caches
 from buildtool.store.faults import store_fault
 from buildtool.store.refs import Refs
 from buildtool.store.results import Results
@@ -32,6 +33,7 @@ class Store:
         self.refs = Refs(path, self.lock)
         self.blobs = Blobs(f"{path}/blobs/sha256", self.scratch, self.lock)
         self.snapshots = Snapshots(f"{path}/snapshots", self.scratch, self.lock)
+        self.caches = Caches(f"{path}/caches", self.scratch)
         self.results = Results(f"{path}/index.sqlite", self.refs, self.blobs)
 
     @classmethod
@@ -114,7 +116,7 @@ def _prepare(path: str) -> int:
     except FileNotFoundError:
         pass
     os.makedirs(path, 0o700, exist_ok=True)
-    for name in ("blobs", "blobs/sha256", "snapshots", "tmp"):
+    for name in ("blobs", "blobs/sha256", "caches", "snapshots", "tmp"):
         folder = f"{path}/{name}"
         try:
             os.mkdir(folder, 0o700)

@@ -5,25 +5,26 @@ process, unmount, finish (mend what is known to differ from build to build, set
 times), write the layer, and make the upper directory the layer's snapshot.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import msgspec
 
 from buildtool.diag import BuildError
 from buildtool.digest import parse_digest
+from buildtool.executor.steps.mounts import Seen, mounted
 from buildtool.executor.steps.owners import process_identity
-from buildtool.executor.work import ChainTree, LaunchWork, MountWork, Outcome, RunWork, chain_ids
+from buildtool.executor.steps.roots import overlaid, prepare_upper
+from buildtool.executor.work import LaunchWork, Outcome, RunWork, chain_ids
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.layers.changes import changes
 from buildtool.layers.entry import display
 from buildtool.layers.finish import FinishSpec, Mended, finish
 from buildtool.layers.tree import Stack
-from buildtool.sandbox.bundle import HostMount, Process
+from buildtool.sandbox.bundle import Process
 from buildtool.sandbox.netns import Isolated
 from buildtool.sandbox.run import Ended
-from buildtool.store import Staged, chain_id
+from buildtool.store import chain_id
 
 _MOST_ROWS = 4
 
@@ -34,11 +35,11 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
     with ExitStack() as held:
         lower = held.enter_context(Stack(lowers, shop.xattr_prefix))
         staged = held.enter_context(shop.store.snapshots.stage())
-        begun_ns = _prepare_upper(staged.fs, lower)
-        root = held.enter_context(_mounted(shop, lowers, staged))
+        begun_ns = prepare_upper(staged.fs, lower)
+        root = held.enter_context(overlaid(shop, lowers, staged))
         network = held.enter_context(Isolated()) if work.network != "host" else None
-        mounts = tuple(held.enter_context(_source(m, shop, observer)) for m in work.mounts)
-        process = _process(work, lower, mounts, network)
+        seen = held.enter_context(mounted(work.mounts, shop, observer))
+        process = _process(work, lower, seen, network)
         watched = network if work.network == "watched" else None
         ended = shop.sandbox.run(
             process, root, observer.output, observer.cancel, stop=watched.reached_out if watched else None
@@ -88,70 +89,18 @@ def launch(work: LaunchWork, shop: Workshop, observer: Observer) -> Outcome:
     with ExitStack() as held:
         lower = held.enter_context(Stack(lowers, shop.xattr_prefix))
         staged = held.enter_context(shop.store.snapshots.stage())
-        _prepare_upper(staged.fs, lower)
-        root = held.enter_context(_mounted(shop, lowers, staged))
+        prepare_upper(staged.fs, lower)
+        root = held.enter_context(overlaid(shop, lowers, staged))
         network = held.enter_context(Isolated()) if process.network != "host" else None
         ended = shop.sandbox.run(
-            _process(process, lower, (), network), root, observer.output, observer.cancel
+            _process(process, lower, Seen(), network), root, observer.output, observer.cancel
         )
     return Outcome(status=1 if ended.status is None else ended.status)
 
 
-def _prepare_upper(upper: str, lower: Stack) -> int:
-    """Give the upper directory the base root's metadata; the moment, by the clock that stamps files (ns)."""
-    begun_ns = os.stat(upper).st_mtime_ns
-    root = lower.root()
-    os.chown(upper, root.uid, root.gid)
-    os.chmod(upper, root.mode)
-    os.utime(upper, (root.mtime, root.mtime))
-    return begun_ns
-
-
-@contextmanager
-def _mounted(shop: Workshop, lowers: list[str], staged: Staged) -> Iterator[str]:
-    root = shop.store.temporary("root")
-    os.mkdir(root)
-    shop.overlays.mount(root, lowers=lowers, upper=staged.fs, work=staged.work)
-    try:
-        yield root
-    finally:
-        if os.path.ismount(root):
-            shop.overlays.unmount(root)
-        os.rmdir(root)
-
-
-@contextmanager
-def _source(mount: MountWork, shop: Workshop, observer: Observer) -> Iterator[HostMount]:
-    """What a mount shows, as a path of ours."""
-    if mount.source is None:
-        yield HostMount(mount.target, kind="tmpfs", size=mount.size, read_only=False)
-        return
-    if not isinstance(mount.source, ChainTree) or not mount.source.layers:
-        raise BuildError(
-            "unsupported-mount", f"the mount at {mount.target} needs files of a step", exit_status=1
-        )
-    lowers = shop.snapshots(mount.source, observer)
-    view = shop.store.temporary("view")
-    os.mkdir(view)
-    shop.overlays.mount_view(view, lowers=lowers)
-    try:
-        with Stack(lowers, shop.xattr_prefix) as stack:
-            inside = stack.resolve(mount.path.encode())
-            if stack.lookup(inside) is None:
-                raise BuildError(
-                    "source-not-found",
-                    f"there is no {mount.path!r} to mount at {mount.target}",
-                    exit_status=1,
-                )
-        yield HostMount(mount.target, os.path.join(view, os.fsdecode(inside)), mount.read_only)
-    finally:
-        shop.overlays.unmount(view)
-        os.rmdir(view)
-
-
-def _process(work: RunWork, lower: Stack, mounts: tuple[HostMount, ...], network: Isolated | None) -> Process:
+def _process(work: RunWork, lower: Stack, seen: Seen, network: Isolated | None) -> Process:
     who = process_identity(work.user, lower)
-    env = work.env
+    env = tuple({**dict(work.env), **dict(seen.env)}.items()) if seen.env else work.env
     if all(name != "HOME" for name, _ in env):
         env = (*env, ("HOME", who.home))
     return Process(
@@ -162,10 +111,11 @@ def _process(work: RunWork, lower: Stack, mounts: tuple[HostMount, ...], network
         gid=who.gid,
         groups=who.groups,
         hostname=work.hostname,
-        mounts=mounts,
+        mounts=seen.mounts,
         network=network or "host",
         clock=work.clock if work.frozen else None,
         architecture=work.architecture,
+        insecure=work.insecure,
     )
 
 

@@ -172,7 +172,7 @@ class _Lowering:
             if isinstance(node, tree.Copy | tree.Add):
                 copy(body, node, self._source(node, planned))
             elif isinstance(node, tree.Run):
-                run(body, node)
+                run(body, node, lambda name, at: self._named(name, planned, at, numbers=False))
             elif isinstance(node, tree.Arg):
                 instructions.arg(body, node, self.globals)
             else:
@@ -193,7 +193,13 @@ class _Lowering:
                 span=self.shared.span(flag.at),
                 hint="name a stage with FROM, which sees the ARGs before the first FROM, and copy from that",
             )
-        index = self.plan.find(name)
+        return self._named(name, planned, flag.at, numbers=True)
+
+    def _named(self, name: str, planned: Planned, at: tree.Place, *, numbers: bool) -> Step | FolderContext:
+        """The files that a name means; stages are also known by their `numbers`, except to mounts."""
+        if not name:
+            return FolderContext(self.request.folder, self.request.ignore)
+        index = None if name.isdigit() and not numbers else self.plan.find(name)
         if index is not None:
             return _files_of(self._earlier(index, planned, name).stage.rootfs)
         if name == SCRATCH:
@@ -201,13 +207,13 @@ class _Lowering:
         context = self._context(context_name(name))
         if isinstance(context, FolderContext):
             return context
-        return _files_of(self._image(name, None, self.shared.span(flag.at)).rootfs)
+        return _files_of(self._image(name, None, self.shared.span(at)).rootfs)
 
     def _earlier(self, index: int, planned: Planned, name: str) -> Body:
         if index >= planned.index:
             raise BuildError(
                 "later-stage",
-                f'"{name}" is built after {planned.title}, so nothing can be copied from it',
+                f'"{name}" is built after {planned.title}, so its files cannot be used here',
                 hint="move its FROM before this stage",
             )
         if index not in self.done:

@@ -8,6 +8,9 @@ from buildtool.diag import Span, Warned
 from buildtool.graph.model import Image, Network, Platform
 from buildtool.graph.stage import FINISHERS
 
+#: The entitlement of a RUN to ask for the host's network.
+NETWORK_HOST = "network.host"
+
 
 @dataclass(frozen=True, slots=True)
 class FolderContext:
@@ -40,7 +43,8 @@ class Request:
     """A build of a Dockerfile: `folder` is the context, `ignore` the patterns of its ignore file.
 
     `target` names a stage, empty for the last one.  `epoch` is in seconds.  Of
-    `contexts`, only those that the build needs are looked up.
+    `contexts`, only those that the build needs are looked up.  `allow` holds what the
+    person who builds allows beyond the usual (`NETWORK_HOST`).
     """
 
     folder: str
@@ -52,6 +56,7 @@ class Request:
     ignore: tuple[str, ...] = ()
     contexts: Mapping[str, NamedContext] = field(default_factory=dict)
     network: Network = "default"
+    allow: frozenset[str] = frozenset()
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
     filename: str = "Dockerfile"

@@ -4,25 +4,31 @@ from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.args import DEFAULT_HOSTNAME, HOSTNAME_ARG
 from buildtool.frontends.dockerfile.body import Body
+from buildtool.frontends.dockerfile.devices import check_device
 from buildtool.frontends.dockerfile.heredoc import heredoc_word, without_tabs
-from buildtool.graph.model import BindMount, LiteralFile, LiteralSource, Mount, Network
+from buildtool.frontends.dockerfile.mounts import Sources, mounts
+from buildtool.frontends.dockerfile.request import NETWORK_HOST
+from buildtool.graph.model import LiteralFile, LiteralSource, Network
+from buildtool.graph.mounts import BindMount, Mount
 from buildtool.graph.stage import shell_argv
 
 #: Where BuildKit puts a heredoc that is a script with an interpreter line.
 SCRIPTS = "/dev/pipes/"
 
 
-def run(body: Body, node: tree.Run) -> None:
-    """Lower one RUN."""
+def run(body: Body, node: tree.Run, sources: Sources) -> None:
+    """Lower one RUN; `sources` knows what its mounts name with `from`."""
     for flag in node.flags:
-        if flag.name in ("mount", "device") or (flag.name, flag.value) == ("security", "insecure"):
-            raise body.refuse(f"RUN --{flag.name}", flag.at)
-    argv, mounts = _command(body, node)
+        if flag.name == "device":
+            check_device(body, flag)
+    argv, scripts = _command(body, node)
+    flags = [flag for flag in node.flags if flag.name == "mount"]
     body.stage = body.stage.run(
         argv,
         args=tuple(sorted(body.args.items())),
         network=_network(body, node),
-        mounts=mounts,
+        mounts=(*scripts, *mounts(body, flags, sources, body.origin(node))),
+        security="insecure" if node.value("security") == "insecure" else "sandbox",
         hostname=body.shared.request.build_args.get(HOSTNAME_ARG) or DEFAULT_HOSTNAME,
         origin=body.origin(node),
     )
@@ -55,11 +61,12 @@ def _network(body: Body, node: tree.Run) -> Network:
     flag, allowed = node.flag("network"), body.shared.request.network
     if flag is None or flag.value == "default":
         return allowed
-    if flag.value == "host" and allowed != "host":
+    permitted = allowed == "host" or NETWORK_HOST in body.shared.request.allow
+    if flag.value == "host" and not permitted:
         raise BuildError(
             "network-host-not-allowed",
             "the host's network is not allowed in this build",
             span=body.span(flag.at),
-            hint="allow it with --network=host; the image is then not hermetic",
+            hint=f"allow it with --allow {NETWORK_HOST}; the image is then not hermetic",
         )
     return "host" if flag.value == "host" else "none"

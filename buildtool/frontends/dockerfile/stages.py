@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from buildtool.diag import BuildError, suggestion
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import Expander
+from buildtool.frontends.dockerfile.mounts import mounted_from
 from buildtool.frontends.dockerfile.reference import context_name
 from buildtool.frontends.dockerfile.request import Request
 from buildtool.frontends.dockerfile.values import platform as parse_platform
@@ -159,4 +160,8 @@ def references(node: tree.Node) -> list[str]:
     if isinstance(node, tree.Copy):
         value = node.value("from")
         return [value] if value else []
+    if isinstance(node, tree.Run):
+        # Unlike COPY --from, a mount knows stages by name only: a number is the name of an image.
+        names = (mounted_from(flag.value or "") for flag in node.flags if flag.name == "mount")
+        return [name for name in names if name and not name.isdigit()]
     return []

@@ -62,6 +62,33 @@ def retries(text: str) -> int:
     return int(text)
 
 
+def go_bool(key: str, text: str) -> bool:
+    """A truth value as Go's `strconv.ParseBool` reads it."""
+    if text in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    if text in ("0", "f", "F", "FALSE", "false", "False"):
+        return False
+    raise BuildError("bad-mount", f'{key} is true or false, not "{text}"')
+
+
+def number(key: str, text: str, *, base: int) -> int:
+    """A number of 32 bits without a sign, for a mount's mode (octal), uid or gid."""
+    digits = "[0-7]{1,12}" if base == 8 else "[0-9]{1,12}"
+    if not re.fullmatch(digits, text) or int(text, base) >= 1 << 32:
+        kind = "an octal number" if base == 8 else "a number"
+        raise BuildError("bad-mount", f'{key} is {kind}, not "{text}"')
+    return int(text, base)
+
+
+def byte_size(text: str) -> int:
+    """A size such as `64m` or `1.5GiB` in bytes, in powers of 1024 as Docker has them."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([kmgtp]?)i?b?", text, re.IGNORECASE | re.ASCII)
+    if not found:
+        hint = "write a number and perhaps a unit, as 64m or 1g"
+        raise BuildError("bad-mount", f'"{text}" is not a size', hint=hint)
+    return int(float(found[1]) * 1024 ** " kmgtp".index(found[2].lower() or " "))
+
+
 def ports(text: str) -> list[str]:
     """The ports that a word of EXPOSE names, as `80/tcp`: `80`, `7000-7003/udp`, `[[ip:]host:]80`."""
     *outer, inner = text.rsplit(":", 2)

@@ -16,7 +16,6 @@ from buildtool.frontends.starlark import declared as d
 from buildtool.frontends.starlark.config import Asked
 from buildtool.graph.model import (
     Action,
-    BindMount,
     CopyAction,
     FetchSource,
     FileOp,
@@ -30,6 +29,7 @@ from buildtool.graph.model import (
     Step,
     UnpackDebsAction,
 )
+from buildtool.graph.mounts import BindMount
 from buildtool.graph.stage import DEFAULT_PATH, FINISHERS, STEP_ENV, Stage
 from buildtool.lock.debian import DebianPackage, DebianRequest
 

@@ -20,7 +20,6 @@ from buildtool.frontends.starlark.labels import BUILD_FILE, Label, is_label, par
 from buildtool.frontends.starlark.workspace import Workspace, span_of_site
 from buildtool.graph.model import (
     Action,
-    BindMount,
     CopyAction,
     Image,
     LiteralFile,
@@ -28,13 +27,12 @@ from buildtool.graph.model import (
     LocalSource,
     MakeFolderAction,
     MakeLinkAction,
-    Mount,
     Origin,
     Owner,
     Platform,
     Step,
-    TmpfsMount,
 )
+from buildtool.graph.mounts import BindMount, Mount, TmpfsMount
 from buildtool.graph.stage import Stage, clean_path, shell_argv
 from buildtool.lock.debian import DebianPackage, DebianRequest
 

@@ -14,7 +14,6 @@ from buildtool.graph.dump import dump
 from buildtool.graph.keys import definition_keys, explain, fields_of, key
 from buildtool.graph.model import (
     BaseLayer,
-    BindMount,
     CopyAction,
     FetchSource,
     FileOp,
@@ -34,10 +33,10 @@ from buildtool.graph.model import (
     Platform,
     Run,
     Step,
-    TmpfsMount,
     UnpackDebsAction,
     walk,
 )
+from buildtool.graph.mounts import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
 
 A, B = Digest("sha256:" + "a" * 64), Digest("sha256:" + "b" * 64)
 LINUX = Platform("linux", "arm64", "v8")
@@ -70,9 +69,16 @@ RUN = Run(
     clock=100,
     network="none",
     hostname="build",
-    mounts=(BindMount(FILES, "/mnt", "/app", False), TmpfsMount("/tmp", 1024)),
+    mounts=(
+        BindMount(FILES, "/mnt", "/app", False),
+        TmpfsMount("/tmp", 1024, True),
+        CacheMount("/cache", "pip", FILES, "/app", 0o700, 1, 2, "locked", True),
+        SecretMount("token", "/run/token", "TOKEN", True, 0o440, 3, 4),
+        SshMount("default", "/run/agent", True, 0o660, 5, 6),
+    ),
     finishers=("pyc-mtime",),
     frozen=False,
+    security="insecure",
     platform=LINUX,
 )
 CONFIG = ImageConfig(

@@ -24,7 +24,7 @@ PROCESS = Process(
     gid=0,
     groups=(),
     hostname="buildkitsandbox",
-    mounts=(HostMount("/in", "/snapshots/1"), HostMount("/tmp", kind="tmpfs", size=4096)),
+    mounts=(HostMount("/in", "/snapshots/1"), HostMount("/tmp", kind="tmpfs", read_only=False, size=4096)),
     network=Named("/proc/7/fd/3"),
     clock=315532800,
     architecture="amd64",

@@ -1,0 +1,138 @@
+"""What a person lends to the steps of a build: secrets, SSH agents, entitlements, as flags say it."""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from buildtool.diag import BuildError
+from buildtool.executor.api import INSECURE, Lent
+from buildtool.frontends.dockerfile.request import NETWORK_HOST
+
+#: Bytes of the largest secret, as in BuildKit.
+LARGEST_SECRET = 500 << 10
+
+#: Entitlements of buildx for what its client reads and its daemon does: no build here asks for them.
+_NO_MEANING = ("fs", "fs.read", "fs.write", "device", "ssh")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFlag:
+    """Where a secret is: a file's path, or the name of a variable of the environment."""
+
+    id: str
+    path: str = ""
+    variable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lending:
+    """The flags, read; the values of secrets are not looked at before a build."""
+
+    secrets: tuple[SecretFlag, ...] = ()
+    agents: tuple[tuple[str, str], ...] = ()
+    allow: frozenset[str] = frozenset()
+
+    def lent(self, environment: Mapping[str, str]) -> Lent:
+        """The values themselves; BuildError where one cannot be had."""
+        return Lent(
+            {s.id: _value(s, environment) for s in self.secrets},
+            {name: _socket(name, path, environment) for name, path in self.agents},
+            self.allow,
+        )
+
+
+def parse_lending(
+    secrets: tuple[str, ...], agents: tuple[str, ...], allow: tuple[str, ...], environment: Mapping[str, str]
+) -> Lending:
+    """`--secret`, `--ssh` and `--allow`, as `docker buildx build` takes them."""
+    return Lending(
+        tuple(parse_secret(text, environment) for text in secrets),
+        tuple(_parse_agent(text) for text in agents),
+        frozenset(entitlement for text in allow for entitlement in _parse_allow(text)),
+    )
+
+
+def parse_secret(text: str, environment: Mapping[str, str]) -> SecretFlag:
+    """`id=ID[,src=PATH|,env=VARIABLE]`; with the id alone, the variable or else the file of that name."""
+    known = {"id": "id", "src": "path", "source": "path", "env": "variable", "type": "type"}
+    found: dict[str, str] = {}
+    for field in text.split(","):
+        key, _, value = field.partition("=")
+        name = known.get(key.strip().lower())
+        if name is None or not value:
+            raise BuildError(
+                "bad-usage",
+                "--secret is not right: it is id=ID,src=PATH or id=ID,env=VARIABLE",
+                hint="" if "=" in text else "the value itself is never written on a command line",
+            )
+        found[name] = value
+    kind = found.pop("type", "")
+    if not found.get("id") or kind not in ("", "file", "env"):
+        raise BuildError("bad-usage", "--secret needs an id, and its type is file or env")
+    if kind == "env" and "variable" not in found:
+        found["variable"] = found.pop("path", found["id"])
+    if "path" in found and "variable" in found:
+        raise BuildError("bad-usage", f"--secret {found['id']}: a file or a variable, not both")
+    if len(found) == 1:
+        found["variable" if found["id"] in environment else "path"] = found["id"]
+    return SecretFlag(**found)
+
+
+def _parse_agent(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not name:
+        raise BuildError("bad-usage", "--ssh is default, or ID=SOCKET")
+    return name, path
+
+
+def _parse_allow(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in (INSECURE, NETWORK_HOST) and word.partition("=")[0] not in _NO_MEANING:
+            raise BuildError(
+                "bad-usage",
+                f"--allow {word!r}",
+                hint=f"{NETWORK_HOST} and {INSECURE} can be allowed",
+            )
+    return words
+
+
+def _value(secret: SecretFlag, environment: Mapping[str, str]) -> bytes:
+    if secret.variable:
+        text = environment.get(secret.variable)
+        if text is None:
+            raise BuildError("no-secret", f"the secret {secret.id!r}: ${secret.variable} is not set")
+        return os.fsencode(text)
+    try:
+        with open(secret.path, "rb") as file:
+            data = file.read(LARGEST_SECRET + 1)
+    except OSError as error:
+        raise BuildError(
+            "no-secret", f"the secret {secret.id!r}: cannot read {secret.path}: {error.strerror}"
+        ) from None
+    if len(data) > LARGEST_SECRET:
+        raise BuildError("no-secret", f"the secret {secret.id!r} is larger than {LARGEST_SECRET >> 10} kB")
+    return data
+
+
+def _socket(name: str, path: str, environment: Mapping[str, str]) -> str:
+    """The absolute path of an agent's socket; without a path it is the person's own."""
+    where = path or environment.get("SSH_AUTH_SOCK", "")
+    if not where:
+        raise BuildError(
+            "no-agent",
+            f"--ssh {name}: no SSH agent is running, $SSH_AUTH_SOCK is not set",
+            hint='eval "$(ssh-agent)" starts one, and ssh-add puts keys into it',
+        )
+    try:
+        kind = os.stat(where).st_mode
+    except OSError as error:
+        raise BuildError("no-agent", f"--ssh {name}: {where}: {error.strerror}") from None
+    if not stat.S_ISSOCK(kind):
+        raise BuildError(
+            "no-agent",
+            f"--ssh {name}: {where} is not a socket of an SSH agent",
+            hint=f"for a key: ssh-add {where}, then --ssh {name}",
+        )
+    return os.path.abspath(where)
