@@ -106,19 +106,41 @@ class LocalSource:
 class FetchSource:
     """One file from a URL, known by its digest; the tree holds `name` alone.
 
-    `archive` and `path` name the file where a mirror may serve it (`debian`,
-    `pool/main/...`); `urls` are places to try in order.
+    `mtime` is its own time in seconds, None where it has none.  `urls` are places to
+    try in order: addresses, or an archive and a path in it (`debian:pool/main/...`)
+    that a mirror may serve.
     """
 
     digest: Digest
     name: str
     mode: int = 0o600
+    mtime: int | None = later(None)
     size: int = hint(0)
     urls: tuple[str, ...] = hint(())
     origin: Origin | None = hint(None)
 
     def __post_init__(self) -> None:
         _check("/" not in self.name and self.name not in ("", ".", ".."), f"{self.name!r} is a file name")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GitSource:
+    """The files of a commit of a git repository, or of its folder `subdir`.
+
+    Files are 0644 or 0755 and have no time of their own.  With `keep_git_dir` the tree
+    has a `.git` that holds this commit alone; with `submodules` it has their files.
+    """
+
+    url: str
+    commit: str
+    subdir: str = ""
+    keep_git_dir: bool = False
+    submodules: bool = True
+    origin: Origin | None = hint(None)
+
+    def __post_init__(self) -> None:
+        commit = set(self.commit) <= set("0123456789abcdef") and len(self.commit) in (40, 64)
+        _check(commit, f"{self.commit!r} is a commit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +260,7 @@ Security = Literal["sandbox", "insecure"]
 class Run:
     """One hermetic process over a root filesystem; what it changes is one layer.
 
+    `proxies` are variables of the machine's surroundings, below those of `env`.
     `clock` is the instant, in seconds, that the process sees and that its files
     get; with network `default` a process that reaches for the network is run with
     the instant of the recording instead.  `finishers` name what is mended in the
@@ -258,6 +281,7 @@ class Run:
     frozen: bool = True
     security: Security = later("sandbox")
     platform: Platform = Platform("linux", "amd64")
+    proxies: tuple[tuple[str, str], ...] = hint(())
     origin: Origin | None = hint(None)
 
     def __post_init__(self) -> None:
@@ -337,7 +361,7 @@ class Index:
         _check(len(set(names)) == len(names), "the images of an index have platforms of their own")
 
 
-Source: TypeAlias = ImageSource | LocalSource | FetchSource | LiteralSource
+Source: TypeAlias = ImageSource | LocalSource | FetchSource | GitSource | LiteralSource
 Filesystem: TypeAlias = FileOp | Run
 Step: TypeAlias = Source | Filesystem | Image | Index
 
@@ -345,6 +369,7 @@ STEP_KINDS: tuple[type, ...] = (
     ImageSource,
     LocalSource,
     FetchSource,
+    GitSource,
     LiteralSource,
     FileOp,
     Run,

@@ -17,6 +17,7 @@ from buildtool.graph.model import (
     CopyAction,
     FetchSource,
     FileOp,
+    GitSource,
     Healthcheck,
     History,
     Image,
@@ -43,6 +44,8 @@ LINUX = Platform("linux", "arm64", "v8")
 
 LOCAL = LocalSource(include=("src", "*.py"), ignore=("*.pyc",), folder="/somewhere")
 FETCH = FetchSource(digest=A, name="tool.tar", mode=0o644, size=12, urls=("https://example.org/tool.tar",))
+DATED = replace(FETCH, mtime=7)
+GIT = GitSource("https://example.org/x.git", "0123456789abcdef" * 2 + "01234567", "docs", True, False)
 LITERAL = LiteralSource((LiteralFile("etc/motd", b"hello\n", 0o640),))
 BASE = ImageSource(
     manifest=A, layers=(BaseLayer(A, B, 9, "x"),), location="oci-layout:/x", reference="base:1"
@@ -80,6 +83,7 @@ RUN = Run(
     frozen=False,
     security="insecure",
     platform=LINUX,
+    proxies=(("http_proxy", "http://proxy.example"),),
 )
 CONFIG = ImageConfig(
     env=(("A", "b"),),
@@ -106,7 +110,7 @@ IMAGE = Image(
     annotations=(("org.example", "1"),),
 )
 INDEX = Index(images=(IMAGE,), annotations=(("x", "y"),))
-ALL: list[Step] = [LOCAL, FETCH, LITERAL, BASE, FILES, RUN, IMAGE, INDEX]
+ALL: list[Step] = [LOCAL, FETCH, DATED, GIT, LITERAL, BASE, FILES, RUN, IMAGE, INDEX]
 
 
 def keys_of(root: Step) -> dict[str, str]:
@@ -121,6 +125,18 @@ def test_every_kind_is_tried_here() -> None:
 def test_keys_are_golden(golden: Callable[[str, str], None]) -> None:
     text = "".join(f"{name} {value}\n" for name, value in keys_of(INDEX).items())
     golden("graph/keys.txt", text)
+
+
+def test_keys_of_sources_that_came_later_are_golden(golden: Callable[[str, str], None]) -> None:
+    text = "".join(f"{name} {value}\n" for step in (DATED, GIT) for name, value in keys_of(step).items())
+    golden("graph/keys-later.txt", text)
+
+
+def test_a_later_field_takes_part_unless_it_has_its_default() -> None:
+    assert keys_of(replace(DATED, mtime=None)) == keys_of(FETCH)
+    assert keys_of(DATED) != keys_of(FETCH)
+    assert "mtime" in dump([DATED])
+    assert "mtime" not in dump([FETCH])
 
 
 def test_the_dump_is_golden(golden: Callable[[str, str], None]) -> None:
@@ -165,6 +181,8 @@ def another(value: Any, path: str) -> Any:
         return not value
     if isinstance(value, int):
         return value + 1
+    if path == "commit":
+        return "f" * 40
     if path.endswith("network"):
         return "host"
     if isinstance(value, str):
@@ -208,7 +226,7 @@ def test_no_field_of_the_samples_is_left_at_its_default() -> None:
         f"{type(s).__name__}.{p}"
         for s in ALL
         for p, v, _, counts in values(s)
-        if counts and v in (None, (), "", False) and not isinstance(v, int)
+        if counts and v in (None, (), "", False) and not isinstance(v, int) and s is not FETCH
     ]
     # The second copy action and a null base are here to have both forms in the goldens.
     assert [e for e in empty if not e.startswith("FileOp.actions[")] == []
@@ -247,6 +265,7 @@ def test_walk_gives_inputs_first_and_each_step_once_even_in_a_deep_graph() -> No
     [
         lambda: LocalSource(include=()),
         lambda: FetchSource(digest=A, name="../x"),
+        lambda: replace(GIT, commit="main"),
         lambda: CopyAction(LOCAL, (), "/a"),
         lambda: CopyAction(LOCAL, ("a",), "a"),
         lambda: FileOp(None, (), 1),
