@@ -76,11 +76,12 @@ class Web:
 
     def get(
         self, url: str, sink: Sink, *, limit: int, offset: int = 0, proxies: Mapping[str, str] | None = None
-    ) -> None:
+    ) -> str:
         """Send what follows the first `offset` bytes of the file at `url` to `sink`.
 
         `limit` bounds the whole file, in bytes; `proxies` by scheme serve where the
-        environment names none.  HttpError, with what was sent before it standing.
+        environment names none.  Returns what the server says in Last-Modified.  HttpError,
+        with what was sent before it standing.
         """
         import urllib3
 
@@ -91,6 +92,7 @@ class Web:
             response = self._answer(url, headers, proxies or {})
             try:
                 _receive(response, sink, limit, offset)
+                return response.headers.get("Last-Modified", "")
             finally:
                 response.close()
         except urllib3.exceptions.NewConnectionError as e:

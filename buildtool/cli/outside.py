@@ -4,21 +4,25 @@ A build that has everything never makes any of it, nor imports what it is made o
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from buildtool.address import public
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.executor.api import Advance
 from buildtool.executor.progress import Finished, Progress, StepInfo
-from buildtool.graph.model import FetchSource, ImageSource
+from buildtool.graph.model import FetchSource, GitSource, ImageSource
 from buildtool.lock.debian import DebianRequest
-from buildtool.lock.model import DebianPins
+from buildtool.lock.model import DebianPins, FilePin
 from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.archives.fetch import Fetchers, HttpFetcher
+    from buildtool.archives.git import Git
+    from buildtool.archives.http import Web
 
 #: Steps of the plan count from 0; what happens before there is a plan comes before them.
 BEFORE_THE_PLAN = -1
@@ -48,31 +52,69 @@ class Outside:
 
     def debian(self, request: DebianRequest) -> DebianPins:
         """Choose packages from the archive as it is now, and tell that this goes on."""
-        import time
-
         from buildtool.archives.debian import DebianArchive
 
-        step = StepInfo(BEFORE_THE_PLAN, "resolve", f"choose Debian packages for {request.name}")
+        with self._telling(f"choose Debian packages for {request.name}"):
+            return DebianArchive(self._http).debian(request)
+
+    def file(self, url: str, expect: Digest | None) -> FilePin:
+        """Download the file of a URL as it is now, and tell that this goes on."""
+        from buildtool.archives.remote import download
+
+        with self._telling(f"fetch {public(url)}") as step:
+            return download(
+                self._web,
+                self._store.blobs,
+                url,
+                expect,
+                lambda done, total: self._progress.advanced(step, "download", done, total),
+            )
+
+    def commit(self, url: str, ref: str) -> str:
+        """The commit of a ref of a git repository as it is now."""
+        with self._telling(f"look up {ref or 'the default branch'} of {public(url)}"):
+            return self._git.commit(url, ref)
+
+    def fetch_git(self, step: GitSource) -> Digest:
+        """Put the files of a commit among the blobs; their archive."""
+        return self._git.fetch(step)
+
+    @cached_property
+    def _git(self) -> "Git":
+        from buildtool.archives.git import Git
+
+        return Git(self._store.blobs, self._store.temporary, os.environ)
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[StepInfo]:
+        """Show a step that belongs to no plan yet."""
+        import time
+
+        step = StepInfo(BEFORE_THE_PLAN, "resolve", what)
         begun = time.monotonic()
         self._progress.started(step)
         try:
-            pins = DebianArchive(self._http).debian(request)
+            yield step
         except BuildError as error:
             self._progress.failed(step, error)
             raise
         self._progress.finished(step, Finished(cached=False, seconds=time.monotonic() - begun))
-        return pins
+
+    @cached_property
+    def _web(self) -> "Web":
+        from buildtool.archives.http import Web, environment_proxies
+
+        return Web(environment_proxies(os.environ))
 
     @cached_property
     def _http(self) -> "HttpFetcher":
         from buildtool.archives.fetch import HttpFetcher
-        from buildtool.archives.http import Web, environment_proxies
         from buildtool.archives.mirrors import discover
 
         return HttpFetcher(
             self._store.blobs,
             lambda: discover(self._folder, os.environ, self._instants()),
-            Web(environment_proxies(os.environ)),
+            self._web,
         )
 
     @cached_property

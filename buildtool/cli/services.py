@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from buildtool.address import has_credentials
 from buildtool.diag import BuildError, Span
+from buildtool.digest import Digest
 from buildtool.executor.progress import Progress
 from buildtool.frontends.dockerfile.request import FolderContext, ImageContext, NamedContext, Request
 from buildtool.graph.model import Image, Network, Platform
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.model import FilePin
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
@@ -78,7 +81,9 @@ class Services:
             allow=self._allow,
             filename=filename,
         )
-        lowered = lower(parse(text, filename, self._memory), request, self)
+        # A tree is not kept in the store where the text holds somebody's password.
+        memory = None if has_credentials(text.decode("utf-8", "replace")) else self._memory
+        lowered = lower(parse(text, filename, memory), request, self)
         for warning in lowered.warnings:
             self._progress.warned(warning)
         return lowered.image
@@ -86,6 +91,14 @@ class Services:
     def resolve(self, name: str, platform: Platform, span: Span | None) -> Image:
         """The image that FROM names (`dockerfile.request.Bases`)."""
         return self.base_image(name, platform, span)
+
+    def file(self, url: str, checksum: Digest | None) -> FilePin:
+        """The file of a URL, pinned (`dockerfile.request.Bases`)."""
+        return self._pins.file(url, checksum)
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        """The commit of a ref of a git repository, pinned (`dockerfile.request.Bases`)."""
+        return self._pins.commit(url, ref, checksum)
 
     def base_image(self, name: str, platform: Platform, span: Span | None) -> Image:
         """An image that exists elsewhere; only layouts on this machine so far."""

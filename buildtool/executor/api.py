@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from buildtool.digest import Digest
-from buildtool.graph.model import FetchSource, ImageSource, Platform
+from buildtool.graph.model import FetchSource, GitSource, ImageSource, Platform
 
 #: The entitlement of a step to every privilege that we have.
 INSECURE = "security.insecure"
@@ -18,6 +18,9 @@ class Fetcher(Protocol):
 
     def fetch_file(self, step: FetchSource, advance: Advance) -> None:
         """Put the file's bytes, known by `step.digest`, among the blobs; BuildError if it cannot be had."""
+
+    def fetch_git(self, step: GitSource) -> Digest:
+        """Put the files of a commit among the blobs, as the tar archive that they are; its digest."""
 
     def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
         """Put a layer blob of an image among the blobs; BuildError if it cannot be had."""

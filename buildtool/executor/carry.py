@@ -13,7 +13,16 @@ from buildtool.digest import Digest, Key, Plain, key_of, parse_digest
 from buildtool.executor.api import BuildOptions, Fetcher
 from buildtool.executor.cache import Cache, LayerResult
 from buildtool.executor.local import Listing, scan
-from buildtool.executor.outputs import Chain, Literal, LocalFiles, Nothing, OneFile, Output, identity
+from buildtool.executor.outputs import (
+    Chain,
+    GitFiles,
+    Literal,
+    LocalFiles,
+    Nothing,
+    OneFile,
+    Output,
+    identity,
+)
 from buildtool.executor.plan import Node
 from buildtool.executor.pool import WorkerProcess
 from buildtool.executor.progress import Finished, Progress
@@ -35,6 +44,7 @@ from buildtool.graph.model import (
     BaseLayer,
     FetchSource,
     FileOp,
+    GitSource,
     ImageSource,
     LiteralSource,
     LocalSource,
@@ -81,7 +91,7 @@ class Carrier:
         self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
         self._fresh: set[Key] = set()
         self._listings: dict[str, str] = {}
-        self._fetching: dict[Digest, threading.Lock] = {}
+        self._fetching: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
         self._closed = False
@@ -107,7 +117,9 @@ class Carrier:
         if isinstance(step, LocalSource):
             return self._local(step)
         if isinstance(step, FetchSource):
-            return OneFile(FileTree(step.digest, step.name, step.mode))
+            return OneFile(FileTree(step.digest, step.name, step.mode, step.mtime))
+        if isinstance(step, GitSource):
+            return GitFiles(key(step, lambda s: None))
         if isinstance(step, LiteralSource):
             return Literal(LiteralTree(tuple((f.path, f.data, f.mode) for f in step.files)))
         if isinstance(step, FileOp | Run):
@@ -161,9 +173,11 @@ class Carrier:
         """The step's action key; for a Run that may need the network, a second one with the instant."""
 
         world: Plain = None if isinstance(step, FileOp) else _world(step)
+        around = step.proxies if isinstance(step, Run) else ()
+        proxies: dict[str, Plain] = {"proxies": [list(pair) for pair in around]} if around else {}
 
         def of(**extra: int) -> Key:
-            return key(step, lambda s: identity(known[id(s)]), world=world, **extra)
+            return key(step, lambda s: identity(known[id(s)]), world=world, **proxies, **extra)
 
         if isinstance(step, FileOp) or step.network == "none":
             return (of(),)
@@ -205,7 +219,7 @@ class Carrier:
     def _make(
         self, node: Node, step: FileOp | Run, known: dict[int, Output], keys: tuple[Key, ...]
     ) -> tuple[LayerResult, Outcome]:
-        trees = trees_of(known, self._listing_file)
+        trees = trees_of(known, self._listing_file, lambda files: self._git_archive(files.key))
         form = self.options.compression if node.exported else None
         if isinstance(step, FileOp):
             outcome = self._send(node, file_work(step, trees, form or "none"))
@@ -241,38 +255,72 @@ class Carrier:
             if isinstance(output, Chain):
                 for layer in output.layers:
                     self.bring_base(layer.diff_id, node)
-        missing: dict[Digest, Node] = {}
+        missing: dict[str, Node] = {}
         for source in node.inputs:
-            step = source.step
-            if isinstance(step, FetchSource) and not self.store.blobs.has(step.digest):
-                missing.setdefault(step.digest, source)
+            name = self._lacking(source)
+            if name:
+                missing.setdefault(name, source)
         if missing:
             from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
                 list(pool.map(self._fetch, missing.values()))
 
-    def _fetch(self, source: Node) -> None:
-        assert isinstance(source.step, FetchSource)
-        with self._lock:
-            only_one = self._fetching.setdefault(source.step.digest, threading.Lock())
-        with only_one:
-            if not self.store.blobs.has(source.step.digest):
-                self._fetch_now(source, source.step)
+    def _lacking(self, source: Node) -> str:
+        """What a source has to bring before it can be used, by a name; empty if it is there."""
+        step = source.step
+        if isinstance(step, FetchSource) and not self.store.blobs.has(step.digest):
+            return step.digest
+        if isinstance(step, GitSource):
+            name = key(step, lambda s: None)
+            if self._known_archive(name) is None:
+                return name
+        return ""
 
-    def _fetch_now(self, source: Node, step: FetchSource) -> None:
+    def _fetch(self, source: Node) -> None:
+        name = self._lacking(source)
+        with self._lock:
+            only_one = self._fetching.setdefault(name, threading.Lock())
+        with only_one:
+            if self._lacking(source):
+                self._fetch_now(source)
+
+    def _fetch_now(self, source: Node) -> None:
         begun = time.monotonic()
         self._progress.started(source.info)
         try:
-            self._fetcher.fetch_file(
-                step,
-                lambda done, total: self._progress.advanced(source.info, "download", done, total),
-            )
+            size = self._bytes_from_outside(source)
         except BuildError as e:
             self._progress.failed(source.info, e.at(source.info.span))
             raise
         took = time.monotonic() - begun
-        self._progress.finished(source.info, Finished(cached=False, seconds=took, size=step.size))
+        self._progress.finished(source.info, Finished(cached=False, seconds=took, size=size))
+
+    def _bytes_from_outside(self, source: Node) -> int:
+        """Bring a source's blob; its size."""
+        step = source.step
+        if isinstance(step, FetchSource):
+            self._fetcher.fetch_file(
+                step,
+                lambda done, total: self._progress.advanced(source.info, "download", done, total),
+            )
+            return step.size
+        assert isinstance(step, GitSource)
+        archive = self._fetcher.fetch_git(step)
+        self.store.results.put(key(step, lambda s: None), "git", archive.encode())
+        return self.store.blobs.size(archive)
+
+    def _known_archive(self, name: Key) -> Digest | None:
+        """The blob with the files of a commit, if it is there."""
+        data = self.store.results.get(name)
+        archive = None if data is None else parse_digest(data.decode())
+        return archive if archive is not None and self.store.blobs.has(archive) else None
+
+    def _git_archive(self, name: Key) -> Digest:
+        archive = self._known_archive(name)
+        if archive is None:
+            raise LayerMissing("the files of a git commit")
+        return archive
 
     def bring_base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
         """The layer as the base image has it, its blob brought; None for a layer of our own."""

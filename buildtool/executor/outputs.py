@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from buildtool.digest import Digest, Plain
+from buildtool.digest import Digest, Key, Plain
 from buildtool.executor.local import Listing
 from buildtool.executor.work import ChainTree, FileTree, LayerRef, LiteralTree
 from buildtool.store import chain_id
@@ -47,6 +47,13 @@ class OneFile:
 
 
 @dataclass(frozen=True, slots=True)
+class GitFiles:
+    """The files of a commit; `key` names them, the archive with them is brought when it is needed."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class Literal:
     """Files by value."""
 
@@ -58,7 +65,7 @@ class Nothing:
     """A result: nothing takes it as an input."""
 
 
-Output: TypeAlias = Chain | LocalFiles | OneFile | Literal | Nothing
+Output: TypeAlias = Chain | LocalFiles | OneFile | GitFiles | Literal | Nothing
 
 
 def identity(output: Output) -> Plain:
@@ -68,7 +75,11 @@ def identity(output: Output) -> Plain:
     if isinstance(output, LocalFiles):
         return {"local": output.listing.digest}
     if isinstance(output, OneFile):
-        return {"file": output.tree.digest, "name": output.tree.name, "mode": output.tree.mode}
+        tree = output.tree
+        dated: dict[str, Plain] = {} if tree.mtime is None else {"mtime": tree.mtime}
+        return {"file": tree.digest, "name": tree.name, "mode": tree.mode, **dated}
+    if isinstance(output, GitFiles):
+        return {"git": output.key}
     if isinstance(output, Literal):
         return {"literal": [list(f) for f in output.tree.files]}
     raise TypeError(type(output).__name__)

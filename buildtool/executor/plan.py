@@ -6,6 +6,7 @@ from buildtool.executor.progress import StepInfo
 from buildtool.graph.model import (
     FetchSource,
     FileOp,
+    GitSource,
     Image,
     ImageSource,
     Index,
@@ -67,6 +68,8 @@ def _title(step: Step) -> str:
         return "read " + ", ".join(i or "." for i in step.include[:3])
     if isinstance(step, FetchSource):
         return f"fetch {step.name}"
+    if isinstance(step, GitSource):
+        return f"fetch {step.url}"
     if isinstance(step, ImageSource):
         return f"FROM {step.reference or step.manifest}"
     if isinstance(step, LiteralSource):

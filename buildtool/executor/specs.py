@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable, Mapping
 
 from buildtool.diag import BuildError
+from buildtool.digest import Digest
 from buildtool.executor.api import Lent
-from buildtool.executor.outputs import Chain, Literal, LocalFiles, OneFile, Output
+from buildtool.executor.outputs import Chain, GitFiles, Literal, LocalFiles, OneFile, Output
 from buildtool.executor.work import (
     ActionWork,
+    ArchiveTree,
     BindWork,
     CacheWork,
     ChainTree,
@@ -41,12 +43,22 @@ from buildtool.graph.mounts import BindMount, Mount, SecretMount, SshMount, Tmpf
 Trees = Mapping[int, Tree]
 
 
-def trees_of(known: Mapping[int, Output], listing_file: Callable[[LocalFiles], str]) -> dict[int, Tree]:
-    """The trees of the inputs' outputs; `listing_file` writes a listing down and says where."""
+def trees_of(
+    known: Mapping[int, Output],
+    listing_file: Callable[[LocalFiles], str],
+    git_archive: Callable[[GitFiles], Digest],
+) -> dict[int, Tree]:
+    """The trees of the inputs' outputs.
+
+    `listing_file` writes a listing down and says where; `git_archive` says which blob
+    holds the files of a commit.
+    """
     trees: dict[int, Tree] = {}
     for name, output in known.items():
         if isinstance(output, LocalFiles):
             trees[name] = LocalTree(os.fsencode(output.folder), os.fsencode(listing_file(output)))
+        elif isinstance(output, GitFiles):
+            trees[name] = ArchiveTree(git_archive(output))
         elif isinstance(output, Chain | OneFile | Literal):
             trees[name] = output.tree
     return trees
@@ -73,7 +85,7 @@ def run_work(
     return RunWork(
         base=_chain(step.base, trees),
         argv=step.argv,
-        env=step.env,
+        env=_environment(step),
         cwd=step.cwd,
         user=step.user,
         clock=clock,
@@ -86,6 +98,12 @@ def run_work(
         compression=compression,
         insecure=step.security == "insecure",
     )
+
+
+def _environment(step: Run) -> tuple[tuple[str, str], ...]:
+    """The variables of a process: those of the machine's proxies only where it has none of the name."""
+    own = {name for name, _ in step.env}
+    return (*step.env, *(pair for pair in step.proxies if pair[0] not in own))
 
 
 def _chain(step: Step | None, trees: Trees) -> ChainTree:

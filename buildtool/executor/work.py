@@ -46,6 +46,13 @@ class FileTree(msgspec.Struct, frozen=True, tag="file"):
     digest: Digest
     name: str
     mode: int
+    mtime: int | None = None
+
+
+class ArchiveTree(msgspec.Struct, frozen=True, tag="archive"):
+    """The files of a plain tar archive of our own making, a blob of the store; they have no times."""
+
+    digest: Digest
 
 
 class LiteralTree(msgspec.Struct, frozen=True, tag="literal"):
@@ -54,7 +61,7 @@ class LiteralTree(msgspec.Struct, frozen=True, tag="literal"):
     files: tuple[tuple[str, bytes, int], ...]
 
 
-Tree: TypeAlias = ChainTree | LocalTree | FileTree | LiteralTree
+Tree: TypeAlias = ChainTree | LocalTree | FileTree | ArchiveTree | LiteralTree
 
 
 class CopyWork(msgspec.Struct, frozen=True, tag="copy"):

@@ -129,6 +129,7 @@ class GitSource:
 
     Files are 0644 or 0755 and have no time of their own.  With `keep_git_dir` the tree
     has a `.git` that holds this commit alone; with `submodules` it has their files.
+    `url` is without credentials; `address` is it with them, where it needs some.
     """
 
     url: str
@@ -136,6 +137,7 @@ class GitSource:
     subdir: str = ""
     keep_git_dir: bool = False
     submodules: bool = True
+    address: str = hint("")
     origin: Origin | None = hint(None)
 
     def __post_init__(self) -> None:

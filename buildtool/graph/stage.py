@@ -13,10 +13,13 @@ import posixpath
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
+from buildtool.address import public
 from buildtool.graph.model import (
     Action,
     CopyAction,
+    FetchSource,
     FileOp,
+    GitSource,
     Healthcheck,
     History,
     Image,
@@ -74,9 +77,10 @@ class Stage:
         mounts: tuple[Mount, ...] = (),
         security: Security = "sandbox",
         hostname: str = "buildkitsandbox",
+        proxies: tuple[tuple[str, str], ...] = (),
         origin: Origin | None = None,
     ) -> "Stage":
-        """Run a process; `args` are build arguments in force, which env overrides."""
+        """Run a process; `args` are build arguments in force, `proxies` the machine's own variables."""
         step = Run(
             base=self.rootfs,
             argv=argv,
@@ -91,6 +95,7 @@ class Stage:
             frozen=self.frozen,
             security=security,
             platform=self.platform,
+            proxies=proxies,
             origin=origin,
         )
         used = f"|{len(args)} {' '.join(f'{k}={v}' for k, v in args)} " if args else ""
@@ -274,6 +279,16 @@ def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
     return " ".join(f"{k}={v}" for k, v in pairs)
 
 
+def _named(action: CopyAction) -> str:
+    """The sources as the history has them; what comes from elsewhere by its address, never by a login."""
+    source = action.source
+    if isinstance(source, GitSource):
+        return f"{source.url}#{source.commit}{f':{source.subdir}' if source.subdir else ''}"
+    if isinstance(source, FetchSource) and source.urls:
+        return public(source.urls[0])
+    return " ".join(p or "." for p in action.paths)
+
+
 def _described(action: Action) -> str:
     if isinstance(action, CopyAction):
         flags = ""
@@ -281,8 +296,8 @@ def _described(action: Action) -> str:
             flags += f"--chown={':'.join(p for p in (action.owner.user, action.owner.group) if p)} "
         if action.mode:
             flags += f"--chmod={action.mode} "
-        verb = "ADD" if action.unpack else "COPY"
-        return f"{verb} {flags}{' '.join(p or '.' for p in action.paths)} {action.dest}"
+        verb = "ADD" if action.unpack or isinstance(action.source, FetchSource | GitSource) else "COPY"
+        return f"{verb} {flags}{_named(action)} {action.dest}"
     if isinstance(action, MakeFolderAction):
         return f"MKDIR {action.path}"
     if isinstance(action, MakeLinkAction):

@@ -62,17 +62,29 @@ class DebianPins:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePin:
+    """A file of a URL: `size` in bytes, `modified` the instant, in seconds, that the server says (or 0)."""
+
+    digest: Digest
+    size: int
+    modified: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """The pins of a Dockerfile or a workspace.
 
     `clock` is the instant, in seconds, of the first recording: what steps that use
     the network see as the present.  `images` goes from `NAME PLATFORM` to the
-    digest of a manifest, `debian` from `DebianRequest.id` to packages.
+    digest of a manifest, `files` from a URL without credentials to its file, `git` from
+    `URL#REF` to a commit, `debian` from `DebianRequest.id` to packages.
     """
 
     format: int = FORMAT
     clock: int | None = None
     images: Mapping[str, Digest] = field(default_factory=dict)
+    files: Mapping[str, FilePin] = field(default_factory=dict)
+    git: Mapping[str, str] = field(default_factory=dict)
     debian: Mapping[str, DebianPins] = field(default_factory=dict)
 
     def instants(self) -> tuple[int, ...]:

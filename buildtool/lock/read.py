@@ -1,16 +1,21 @@
 """Reads a lock strictly: whatever a hand or a merge did to it is shown with its line."""
 
 import os
+import re
 import stat
+from collections.abc import Callable
+from typing import TypeVar
 
 from buildtool.diag import BuildError
 from buildtool.digest import parse_digest
 from buildtool.lock import instant
 from buildtool.lock.debian import ARCHIVES, DebianPackage
-from buildtool.lock.model import FORMAT, DebianPins, Lock, ReleasePin
+from buildtool.lock.model import FORMAT, DebianPins, FilePin, Lock, ReleasePin
 from buildtool.lock.toml import Kind, Table, parse
 
+_T = TypeVar("_T")
 _LARGEST = 64 << 20
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KIND = Kind("the lock", "lock", "restore it from version control, or delete the file and build again")
 
 
@@ -52,13 +57,16 @@ def _lock(top: Table) -> Lock:
             span=top.source.find((), "format"),
             hint="use the newer buildtool that wrote it",
         )
-    top.only("format", "clock", "images", "debian")
+    top.only("format", "clock", "images", "files", "git", "debian")
     images = top.table("images")
+    files, git = top.table("files"), top.table("git")
     debian = top.table("debian")
     return Lock(
         format=written,
         clock=_clock(top),
         images={name: images.digest(name) for name in images.tree},
+        files={url: _pin(files, url, _file) for url in files.tree},
+        git={ref: _pin(git, ref, _commit) for ref in git.tree},
         debian={name: _debian(debian.table(name)) for name in debian.tree},
     )
 
@@ -72,6 +80,37 @@ def _clock(top: Table) -> int | None:
     if not isinstance(clock, datetime) or clock.tzinfo is None or clock.microsecond:
         top.fail("'clock' is not an instant in UTC, such as 2026-07-11T10:16:37Z", "clock")
     return int(clock.timestamp())
+
+
+def _pin(table: Table, key: str, parse: Callable[[str], _T]) -> _T:
+    """A string of a table, taken apart by `parse` (which raises ValueError or BuildError)."""
+    try:
+        return parse(table.text(key))
+    except ValueError as e:
+        table.fail(str(e), key)
+    except BuildError as e:
+        if e.code != "bad-digest":
+            raise
+        table.fail(e.message, key)
+
+
+def _file(text: str) -> FilePin:
+    words = text.split(" ")
+    if len(words) != 3:
+        raise ValueError("a file is: digest size instant")
+    return FilePin(parse_digest(words[0]), _size(words[1]), instant.parse(words[2]))
+
+
+def _commit(text: str) -> str:
+    if not _COMMIT.fullmatch(text):
+        raise ValueError(f"{text!r} is not a commit: 40 or 64 hexadecimal digits")
+    return text
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise ValueError(f"{text!r} is not a size in bytes")
+    return int(text)
 
 
 def _debian(table: Table) -> DebianPins:
@@ -104,15 +143,13 @@ def _package(text: str) -> DebianPackage:
         raise ValueError("a package is: name version architecture size digest archive:path [essential]")
     name, version, architecture, size, digest, place = words[:6]
     archive, _, path = place.partition(":")
-    if not (size.isascii() and size.isdigit() and len(size) < 16):
-        raise ValueError(f"{size!r} is not a size in bytes")
     return DebianPackage(
         name=name,
         version=version,
         architecture=architecture,
         archive=archive,
         path=path,
-        size=int(size),
+        size=_size(size),
         digest=parse_digest(digest),
         essential=essential,
     )

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from buildtool.address import public
 from buildtool.diag import BuildError
+from buildtool.digest import Digest
 from buildtool.lock.debian import DebianPackage, DebianRequest
-from buildtool.lock.model import DebianPins, Lock
+from buildtool.lock.model import DebianPins, FilePin, Lock
 
 _UPDATE = "run the build once without --locked, and commit the lock"
 
@@ -17,6 +19,12 @@ class Resolver(Protocol):
 
     def debian(self, request: DebianRequest) -> DebianPins:
         """Choose packages from the archive as it is now; BuildError if it cannot be done."""
+
+    def file(self, url: str, expect: Digest | None) -> FilePin:
+        """Download a file as it is now; BuildError if it cannot be had, or is not the one expected."""
+
+    def commit(self, url: str, ref: str) -> str:
+        """The commit of a branch, a tag or (empty) the default branch as it is now; BuildError if none."""
 
 
 class Pins:
@@ -55,6 +63,34 @@ class Pins:
             found = self._resolver.debian(request)
             self._lock = replace(self._lock, debian={**self._lock.debian, request.id: found})
             return found.resolved
+
+    def file(self, url: str, expect: Digest | None = None) -> FilePin:
+        """The file of a URL; one that is not `expect`, where the build says that, is asked for anew."""
+        name = public(url)
+        with self._guard:
+            known = self._lock.files.get(name)
+            if known is not None and expect in (None, known.digest):
+                return known
+            state = "has another checksum in" if known is not None else "is not in"
+            self._changeable(f"{name} {state} the lock")
+            found = self._resolver.file(url, expect)
+            self._lock = replace(self._lock, files={**self._lock.files, name: found})
+            return found
+
+    def commit(self, url: str, ref: str, expect: str = "") -> str:
+        """The commit of a ref of a repository, which begins with `expect`; BuildError `checksum-mismatch`."""
+        name = f"{public(url)}#{ref or 'HEAD'}"
+        with self._guard:
+            known = self._lock.git.get(name)
+            if known is not None and known.startswith(expect):
+                return known
+            state = "is another commit in" if known is not None else "is not in"
+            self._changeable(f"{name} {state} the lock")
+            found = self._resolver.commit(url, ref)
+            if not found.startswith(expect):
+                raise BuildError("checksum-mismatch", f"{name} is {found}, not {expect}")
+            self._lock = replace(self._lock, git={**self._lock.git, name: found})
+            return found
 
     def clock(self, now: Callable[[], int]) -> int:
         """The instant that steps with network see: the lock's, or the present, not yet recorded."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from buildtool.diag import BuildError
 from buildtool.lock.debian import DebianPackage
 from buildtool.lock.instant import spell
-from buildtool.lock.model import DebianPins, Lock, ReleasePin
+from buildtool.lock.model import DebianPins, FilePin, Lock, ReleasePin
 
 _HEADER = "# Written by buildtool. Keep it under version control; do not edit it by hand.\n"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -21,6 +21,12 @@ def dumps(lock: Lock) -> str:
     if lock.images:
         rows.append("\n[images]\n")
         rows += [f"{_quoted(name)} = {_quoted(digest)}\n" for name, digest in sorted(lock.images.items())]
+    if lock.files:
+        rows.append("\n[files]\n")
+        rows += [f"{_quoted(url)} = {_quoted(_file(pin))}\n" for url, pin in sorted(lock.files.items())]
+    if lock.git:
+        rows.append("\n[git]\n")
+        rows += [f"{_quoted(ref)} = {_quoted(commit)}\n" for ref, commit in sorted(lock.git.items())]
     for name, pins in sorted(lock.debian.items()):
         rows.append(f"\n[debian.{_key(name)}]\n")
         rows += _debian(pins)
@@ -66,6 +72,10 @@ def _debian(pins: DebianPins) -> Iterable[str]:
     yield from _lines("packages", sorted(pins.packages))
     yield from _lines("releases", [_release(r) for r in pins.releases])
     yield from _lines("resolved", [_package(p) for p in pins.resolved])
+
+
+def _file(pin: FilePin) -> str:
+    return f"{pin.digest} {pin.size} {spell(pin.modified)}"
 
 
 def _release(pin: ReleasePin) -> str:

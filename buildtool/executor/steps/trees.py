@@ -1,6 +1,7 @@
 """Source trees: whatever a copy can take files from, seen alike."""
 
 import os
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -9,9 +10,9 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.executor import local
 from buildtool.executor.local import Listing, Row
-from buildtool.executor.work import ChainTree, FileTree, LiteralTree, LocalTree, Tree
+from buildtool.executor.work import ArchiveTree, ChainTree, FileTree, LiteralTree, LocalTree, Tree
 from buildtool.executor.workshop import Observer, Workshop
-from buildtool.layers.entry import Content, FileContent, Kind
+from buildtool.layers.entry import Content, FileContent, FileSlice, Kind
 from buildtool.layers.tree import Stack
 
 
@@ -60,10 +61,31 @@ def open_tree(tree: Tree, shop: Workshop, observer: Observer) -> SourceTree:
         _verify(tree.digest, shop)
         size = shop.store.blobs.size(tree.digest)
         content = FileContent(shop.store.blobs.path(tree.digest), None, size)
-        return _MadeTree({tree.name.encode(): _file(tree.mode, size, content)})
+        file = _file(tree.mode, size, content)
+        return _MadeTree({tree.name.encode(): file._replace(mtime=tree.mtime)})
+    if isinstance(tree, ArchiveTree):
+        _verify(tree.digest, shop)
+        return _MadeTree(dict(_archived(shop.store.blobs.path(tree.digest))))
     if isinstance(tree, LiteralTree):
         return _MadeTree({path.encode(): _file(mode, len(data), data) for path, data, mode in tree.files})
     raise TypeError(type(tree).__name__)
+
+
+def _archived(path: str) -> Iterator[tuple[bytes, Item]]:
+    """The files of an archive of our own, their bytes where they lie in it."""
+    import tarfile
+
+    with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+        for member in archive:
+            name = member.name.encode("utf-8", "surrogateescape")
+            if member.isdir():
+                yield name, _FOLDER
+            elif member.issym():
+                target = member.linkname.encode("utf-8", "surrogateescape")
+                yield name, Item(Kind.SYMLINK, 0o777, 0, 0, None, 0, target, 0, 0, (), None, None)
+            else:
+                content = FileSlice(path, member.offset_data, member.size)
+                yield name, _file(member.mode, member.size, content)
 
 
 def _verify(digest: Digest, shop: Workshop) -> None:

@@ -32,6 +32,14 @@ def automatic(request: Request) -> dict[str, str]:
     return {name: request.build_args.get(name, value) for name, value in args.items()}
 
 
+def proxies(request: Request) -> tuple[tuple[str, str], ...]:
+    """The predefined proxy arguments that were given, in both cases of letters, as BuildKit has them."""
+    given = {name.lower(): value for name, value in request.build_args.items() if name in PREDEFINED}
+    return tuple(
+        (spelled, value) for name, value in sorted(given.items()) for spelled in (name.upper(), name)
+    )
+
+
 def global_args(file: tree.File, request: Request, expander: Expander) -> dict[str, str]:
     """The arguments that FROM sees, and that ARG without a value takes in a stage."""
     args = automatic(request)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from buildtool.address import shown
 from buildtool.diag import BuildError, Span
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import BODY, Budget, Expander, Style
@@ -88,7 +89,7 @@ class Body:
 
     def origin(self, node: tree.Instruction) -> Origin:
         """How a step is called: the instruction's text, shortened."""
-        text = " ".join(node.text.split())
+        text = shown(" ".join(node.text.split()))
         title = text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 3] + "..."
         return Origin(title, self.span(node.at), self.name)
 

@@ -1,22 +1,22 @@
 """COPY and ADD: their sources as steps, their destination as a path of the image."""
 
 import posixpath
+from itertools import groupby
 
 from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.adding import adding, place_of
 from buildtool.frontends.dockerfile.body import Body
 from buildtool.frontends.dockerfile.heredoc import heredoc_word, without_tabs
-from buildtool.frontends.dockerfile.request import FolderContext
+from buildtool.frontends.dockerfile.remote import GitReference
+from buildtool.frontends.dockerfile.request import Bases, FolderContext
 from buildtool.frontends.dockerfile.tree import Heredoc, Word
 from buildtool.frontends.dockerfile.values import check_mode
-from buildtool.graph.model import CopyAction, LiteralFile, LiteralSource, Owner, Step
+from buildtool.graph.model import CopyAction, FetchSource, LiteralFile, LiteralSource, Owner, Step
 from buildtool.graph.stage import clean_path
 
-_REMOTE = ("http://", "https://")
-_GIT = ("git://", "git@", "ssh://")
 
-
-def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext) -> None:
+def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, bases: Bases) -> None:
     """Lower one COPY or ADD from a step or a folder; of a folder, only what is named is looked at."""
     is_add = isinstance(node, tree.Add)
     dest = destination(body, node.dest)
@@ -26,19 +26,37 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext) -
     parents, link = node.true("parents"), node.true("link")
     heredocs = _heredocs(body, node)
     words = [w for w in node.sources if not (node.heredocs and heredoc_word(w.text))]
-    paths = tuple(_source(body, word, is_add=is_add, parents=parents) for word in words)
+    written = [body.word(word.text, word.at) for word in words]
+    remote = [place_of(text, is_add=is_add) for text in written]
+    checksum = _checksum(body, node, remote)
     origin = body.origin(node)
     actions: list[CopyAction] = []
-    if is_add and node.value("checksum") is not None:
-        hint = "the files of a context are known by their content"
-        raise BuildError("checksum-of-local-file", "--checksum is for what is downloaded", hint=hint)
-    if paths:
-        if isinstance(source, FolderContext):
+    keep = node.true("keep-git-dir")
+    for where, run in groupby(zip(words, written, remote, strict=True), key=lambda item: item[2]):
+        if where is not None:
+            added = adding(where, checksum, keep_git_dir=keep, bases=bases, origin=origin)
+            actions.append(
+                CopyAction(
+                    added,
+                    (added.name,) if isinstance(added, FetchSource) else ("",),
+                    dest,
+                    owner,
+                    mode,
+                    exclude,
+                    unpack=isinstance(added, FetchSource) and node.true("unpack"),
+                    link=link,
+                    wildcards=False,
+                )
+            )
+            continue
+        paths = tuple(_source(body, word, text, parents=parents) for word, text, _ in run)
+        files = source
+        if isinstance(files, FolderContext):
             include = tuple(sorted({path.replace("/./", "/") for path in paths}))
-            source = body.shared.local(source.folder, include, source.ignore, origin)
+            files = body.shared.local(files.folder, include, files.ignore, origin)
         unpack = is_add and (node.flag("unpack") is None or node.true("unpack"))
         actions.append(
-            CopyAction(source, paths, dest, owner, mode, exclude, parents=parents, unpack=unpack, link=link)
+            CopyAction(files, paths, dest, owner, mode, exclude, parents=parents, unpack=unpack, link=link)
         )
     for file in heredocs:
         literal = LiteralSource((file,), origin)
@@ -56,16 +74,29 @@ def destination(body: Body, word: Word) -> str:
     return f"{full}/" if folder and full != "/" else full
 
 
-def _source(body: Body, word: Word, *, is_add: bool, parents: bool) -> str:
+def _checksum(body: Body, node: tree.Copy | tree.Add, remote: list[str | GitReference | None]) -> str:
+    """What --checksum says; BuildError where there is nothing that it can be about."""
+    flag = node.flag("checksum")
+    if flag is None or not flag.value:
+        return ""
+    span = body.span(flag.at)
+    if len(remote) != 1:
+        raise BuildError("checksum-of-several", "--checksum is for one source", span=span)
+    if remote[0] is None:
+        raise BuildError(
+            "checksum-of-local-file",
+            "--checksum is for what is downloaded",
+            span=span,
+            hint="the files of a context are known by their content",
+        )
+    return body.word(flag.value, flag.at)
+
+
+def _source(body: Body, word: Word, written: str, *, parents: bool) -> str:
     """A source relative to the root of what it comes from; `..` cannot leave that, `.` is "".
 
     With --parents the pivot `/./` stays: what stands before it is not kept.
     """
-    written = body.word(word.text, word.at)
-    if is_add and written.startswith(_REMOTE):
-        raise body.refuse("ADD of a URL", word.at)
-    if is_add and (written.startswith(_GIT) or written.split("#")[0].endswith(".git")):
-        raise body.refuse("ADD of a git repository", word.at)
     if "\0" in written:
         raise BuildError("bad-path", "a path holds no zero byte", span=body.span(word.at))
     if parents and "/./" in written:

@@ -170,7 +170,7 @@ class _Lowering:
     def _instruction(self, body: Body, planned: Planned, node: tree.Node) -> None:
         try:
             if isinstance(node, tree.Copy | tree.Add):
-                copy(body, node, self._source(node, planned))
+                copy(body, node, self._source(node, planned), self.bases)
             elif isinstance(node, tree.Run):
                 run(body, node, lambda name, at: self._named(name, planned, at, numbers=False))
             elif isinstance(node, tree.Arg):

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from buildtool.diag import Span, Warned
+from buildtool.digest import Digest
 from buildtool.graph.model import Image, Network, Platform
 from buildtool.graph.stage import FINISHERS
+from buildtool.lock.model import FilePin
 
 #: The entitlement of a RUN to ask for the host's network.
 NETWORK_HOST = "network.host"
@@ -31,10 +33,18 @@ NamedContext: TypeAlias = FolderContext | ImageContext
 
 
 class Bases(Protocol):
-    """Knows the images that a Dockerfile names."""
+    """Knows what a Dockerfile names that is not in its context."""
 
     def resolve(self, name: str, platform: Platform, span: Span | None) -> Image:
         """The image of that name as FROM has it (variables expanded) for the platform; BuildError if none."""
+        ...
+
+    def file(self, url: str, checksum: Digest | None) -> FilePin:
+        """The file of a URL, pinned; BuildError if it cannot be had, or has another checksum."""
+        ...
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        """The commit of a ref of a git repository, pinned; it begins with `checksum`.  BuildError if not."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
-from buildtool.frontends.dockerfile.args import DEFAULT_HOSTNAME, HOSTNAME_ARG
+from buildtool.frontends.dockerfile.args import DEFAULT_HOSTNAME, HOSTNAME_ARG, proxies
 from buildtool.frontends.dockerfile.body import Body
 from buildtool.frontends.dockerfile.devices import check_device
 from buildtool.frontends.dockerfile.heredoc import heredoc_word, without_tabs
@@ -30,6 +30,7 @@ def run(body: Body, node: tree.Run, sources: Sources) -> None:
         mounts=(*scripts, *mounts(body, flags, sources, body.origin(node))),
         security="insecure" if node.value("security") == "insecure" else "sandbox",
         hostname=body.shared.request.build_args.get(HOSTNAME_ARG) or DEFAULT_HOSTNAME,
+        proxies=proxies(body.shared.request),
         origin=body.origin(node),
     )
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from buildtool.address import masked
 from buildtool.diag import Span
 
 
@@ -241,7 +242,8 @@ def span_of(filename: str, lines: Sequence[str], place: Place) -> Span:
 
 
 def printable(text: str) -> str:
-    """The text with U+FFFD for each byte that was no UTF-8, so that columns stay."""
+    """The text with U+FFFD for each byte that was no UTF-8, and no login of an address; columns stay."""
+    text = masked(text)
     return text if text.isascii() else re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
