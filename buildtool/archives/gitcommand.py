@@ -160,9 +160,7 @@ def _environment(
 
 
 def _failed(arguments: tuple[str, ...], said: bytes) -> BuildError:
-    rows = [
-        shown(row.strip()) for row in said.decode("utf-8", "replace").splitlines() if row.strip()
-    ]
+    rows = [shown(row.strip()) for row in said.decode("utf-8", "replace").splitlines() if row.strip()]
     return BuildError(
         "git-failed",
         f"git {arguments[0]} failed: {rows[-1] if rows else 'it says nothing'}",

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from buildtool.diag import BuildError
-from buildtool.digest import sha256
+from buildtool.digest import Digest, sha256
 from buildtool.lock.debian import DebianPackage, DebianRequest
-from buildtool.lock.model import DebianPins, Lock, ReleasePin, pins_of
+from buildtool.lock.model import DebianPins, FilePin, Lock, ReleasePin, pins_of
+from buildtool.lock.read import loads
 from buildtool.lock.resolve import Pins
+from buildtool.lock.write import dumps
 
 REQUEST = DebianRequest("//:root", ("bookworm",), ("main",), "amd64", ("python3", "apt"))
 
@@ -156,3 +158,76 @@ def test_wrong_requests(change: dict[str, object], told: str) -> None:
     with pytest.raises(BuildError, match=told) as caught:
         replace(REQUEST, **change)  # type: ignore[arg-type]
     assert caught.value.code == "bad-debian-request"
+
+
+# ---------------------------------------------------------------- files and commits
+
+
+class Elsewhere(Resolver):
+    """Files and commits that move each time they are asked for."""
+
+    def file(self, url: str, expect: Digest | None) -> FilePin:
+        self.urls = [*getattr(self, "urls", []), url]
+        return FilePin(expect or sha256(str(len(self.urls)).encode()), 1, 5)
+
+    def commit(self, url: str, ref: str) -> str:
+        self.urls = [*getattr(self, "urls", []), f"{url}#{ref}"]
+        return f"{len(self.urls):040x}"
+
+
+def test_a_file_is_pinned_by_its_address_without_credentials() -> None:
+    resolver = Elsewhere()
+    pins = Pins(Lock(), resolver)
+    first = pins.file("https://me:secret@example.org/f?token=secret&v=1#x")
+    assert pins.file("https://example.org/f?v=1") == first
+    assert list(pins.lock.files) == ["https://example.org/f?v=1"]
+    assert resolver.urls == ["https://me:secret@example.org/f?token=secret&v=1#x"]
+
+
+def test_what_the_build_says_goes_before_the_lock() -> None:
+    resolver = Elsewhere()
+    pins = Pins(Lock(), resolver)
+    pins.file("https://example.org/f")
+    assert pins.file("https://example.org/f", sha256(b"new")).digest == sha256(b"new")
+    first = pins.commit("https://example.org/x.git", "main")
+    assert pins.commit("https://example.org/x.git", "main", first[:39]) == first
+    with pytest.raises(BuildError) as caught:
+        pins.commit("https://example.org/x.git", "main", "f")
+    assert caught.value.code == "checksum-mismatch"
+    locked = Pins(pins.lock, resolver, locked=True)
+    assert locked.commit("https://example.org/x.git", "main") == first
+    for wrong in (
+        lambda: locked.file("https://example.org/f", sha256(b"other")),
+        lambda: locked.file("https://example.org/g"),
+        lambda: locked.commit("https://example.org/x.git", ""),
+    ):
+        with pytest.raises(BuildError) as caught:
+            wrong()
+        assert caught.value.code == "lock-outdated"
+
+
+def test_files_and_commits_are_written_and_read() -> None:
+    pins = Pins(Lock(), Elsewhere())
+    pins.file("https://example.org/f")
+    pins.commit("https://example.org/x.git", "")
+    assert loads(dumps(pins.lock).encode(), "buildtool.lock") == pins.lock
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("files", f"{sha256(b'')} 1"),
+        ("files", f"{sha256(b'')} -1 2026-01-01T00:00:00Z"),
+        ("files", f"{sha256(b'')} 1 yesterday"),
+        ("files", "sha256:00 1 2026-01-01T00:00:00Z"),
+        ("git", "main"),
+        ("git", "A" * 40),
+    ],
+)
+def test_a_pin_that_a_hand_has_damaged_is_shown_with_its_line(table: str, value: str) -> None:
+    text = f'format = 1\n\n[{table}]\n"https://example.org/x" = "{value}"\n'
+    with pytest.raises(BuildError) as caught:
+        loads(text.encode(), "buildtool.lock")
+    assert caught.value.code == "lock-invalid"
+    assert caught.value.span is not None
+    assert caught.value.span.line == 4
