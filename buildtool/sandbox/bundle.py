@@ -27,37 +27,14 @@ CAPABILITIES = (
     "CAP_SYS_CHROOT",
 )
 
-#: Those of Linux 5.11, which is the oldest kernel that we build on as an ordinary user.
-ALL_CAPABILITIES = (
-    *CAPABILITIES,
-    "CAP_AUDIT_CONTROL",
-    "CAP_AUDIT_READ",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_LEASE",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_MAC_ADMIN",
-    "CAP_MAC_OVERRIDE",
-    "CAP_NET_ADMIN",
-    "CAP_NET_BROADCAST",
-    "CAP_PERFMON",
-    "CAP_SYSLOG",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_NICE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_WAKE_ALARM",
-)
+#: All that there are, each at the place of its number (capability.h).
+_NUMBERED = """
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT
+    SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
+    AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+    PERFMON BPF CHECKPOINT_RESTORE
+"""
 
 _MASKED = (
     "/proc/acpi",
@@ -132,12 +109,13 @@ class Machine:
     """What the configuration must know of the place where it is used.
 
     `open_files` is a soft and a hard limit; `filter` the seccomp program that crun
-    made of the profile before, base64, or empty.
+    made of the profile before, base64, or empty; `capabilities` the mask of our own.
     """
 
     user_namespace: bool
     open_files: tuple[int, int]
     filter: str = ""
+    capabilities: int = 0
 
 
 def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine: Machine) -> dict[str, Any]:
@@ -175,7 +153,10 @@ def _process(process: Process, machine: Machine) -> dict[str, Any]:
         if "\0" in text or not _is_unicode(text):
             raise BuildError("bad-process", f"a process cannot be given {text[:100]!r}")
     soft, hard = machine.open_files
-    bounding = list(ALL_CAPABILITIES if process.insecure else CAPABILITIES)
+    bounding = list(CAPABILITIES)
+    if process.insecure:
+        names = enumerate(_NUMBERED.split())
+        bounding = [f"CAP_{name}" for n, name in names if machine.capabilities >> n & 1]
     held = bounding if process.uid == 0 else []
     return {
         "terminal": False,

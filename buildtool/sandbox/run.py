@@ -109,7 +109,12 @@ class Sandbox:
             binds.append(HostMount(points.file(path), source, read_only=False))
         if process.clock is not None:
             binds.append(HostMount(bundle.CLOCK_TARGET, self._clock(process.architecture, process.clock)))
-        machine = Machine(self._in_user_namespace, self._open_files, self._filter(process.architecture))
+        machine = Machine(
+            self._in_user_namespace,
+            self._open_files,
+            self._filter(process.architecture),
+            _own_capabilities() if process.insecure else 0,
+        )
         document = bundle.config(replace(process, mounts=mounts), rootfs, tuple(binds), machine)
         _write(os.path.join(folder, "config.json"), json.dumps(document, ensure_ascii=False).encode())
 
@@ -181,6 +186,12 @@ def _placed(mounts: tuple[HostMount, ...], points: MountPoints) -> tuple[HostMou
         covered.append(target)
         found.append(replace(mount, target=target))
     return tuple(found)
+
+
+def _own_capabilities() -> int:
+    """The mask of what this process may do: nothing that it starts can do more."""
+    with open("/proc/thread-self/status", encoding="ascii", errors="replace") as f:
+        return next(int(line.split()[1], 16) for line in f if line.startswith("CapPrm:"))
 
 
 def _hosts(process: Process) -> str:

@@ -116,7 +116,7 @@ def _inside(root: str, mount: BindWork | CacheWork, shop: Workshop) -> Iterator[
     with Stack([root], shop.xattr_prefix) as tree:
         inside = tree.resolve(mount.path.encode("utf-8", "surrogateescape"))
     try:
-        fd = _opened(root, inside)
+        fd = opened(root, inside)
     except (FileNotFoundError, NotADirectoryError):
         raise BuildError(
             "source-not-found",
@@ -140,7 +140,7 @@ def _inside(root: str, mount: BindWork | CacheWork, shop: Workshop) -> Iterator[
         os.rmdir(place) if is_folder else os.unlink(place)
 
 
-def _opened(root: str, path: bytes) -> int:
+def opened(root: str, path: bytes) -> int:
     """A descriptor of what is at a path without links; NotADirectoryError if there is one by now."""
     fd = os.open(root, _PATH)
     for name in path.split(b"/") if path else ():

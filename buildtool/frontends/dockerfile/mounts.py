@@ -136,6 +136,8 @@ def read(text: str, expand: Callable[[str], str]) -> Fields:
         elif re.search(r"\$.", value):
             hint = "give the image a name with FROM, which sees the ARGs before it, and use that"
             raise BuildError("from-not-expanded", "from does not expand variables", hint=hint)
+        if "\0" in value:
+            raise BuildError("bad-mount", f"{name} holds a zero byte")
         _take(fields, key, value if equals else "true")
     for key in sorted(given):
         _check_type(key, fields.type)
@@ -256,8 +258,6 @@ def _ssh(body: Body, fields: Fields, n: int) -> SshMount:
 
 
 def _target(body: Body, written: str) -> str:
-    if "\0" in written:
-        raise BuildError("bad-mount", "a path holds no zero byte")
     return clean_path(posixpath.join(body.stage.config.working_dir or "/", written))
 
 
