@@ -18,6 +18,7 @@ from buildtool.executor.work import (
     FileWork,
     FolderWork,
     Hidden,
+    JoinWork,
     LinkWork,
     LocalTree,
     MountWork,
@@ -26,6 +27,8 @@ from buildtool.executor.work import (
     SshWork,
     TmpfsWork,
     Tree,
+    UnpackWork,
+    WheelWork,
 )
 from buildtool.graph.model import (
     Action,
@@ -38,6 +41,7 @@ from buildtool.graph.model import (
     Step,
 )
 from buildtool.graph.mounts import BindMount, Mount, SecretMount, SshMount, TmpfsMount
+from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
 
 #: The tree of an input, by `id` of its step.
 Trees = Mapping[int, Tree]
@@ -130,7 +134,14 @@ def _action(action: Action, trees: Trees) -> ActionWork:
         return FolderWork(action.path, _owner(action.owner), action.mode)
     if isinstance(action, MakeLinkAction):
         return LinkWork(action.path, action.target, _owner(action.owner))
-    return DebsWork(trees[id(action.source)])
+    source = trees[id(action.source)]
+    if isinstance(action, UnpackArchiveAction):
+        return UnpackWork(source, action.dest, action.strip, action.plain, action.executable)
+    if isinstance(action, UnpackWheelAction):
+        return WheelWork(source, action.prefix, action.python)
+    if isinstance(action, JoinAction):
+        return JoinWork(source, action.paths, action.dest, action.mode)
+    return DebsWork(source, action.status)
 
 
 def _owner(owner: Owner | None) -> tuple[str, str] | None:

@@ -99,9 +99,37 @@ class DebsWork(msgspec.Struct, frozen=True, tag="debs"):
     """An UnpackDebsAction, its source a tree."""
 
     source: Tree
+    status: bool = False
 
 
-ActionWork: TypeAlias = CopyWork | FolderWork | LinkWork | DebsWork
+class UnpackWork(msgspec.Struct, frozen=True, tag="unpack"):
+    """An UnpackArchiveAction, its source a tree."""
+
+    source: Tree
+    dest: str
+    strip: str
+    plain: bool
+    executable: tuple[str, ...]
+
+
+class WheelWork(msgspec.Struct, frozen=True, tag="wheel"):
+    """An UnpackWheelAction, its source a tree."""
+
+    source: Tree
+    prefix: str
+    python: str
+
+
+class JoinWork(msgspec.Struct, frozen=True, tag="join"):
+    """A JoinAction, its source a tree."""
+
+    source: Tree
+    paths: tuple[str, ...]
+    dest: str
+    mode: int
+
+
+ActionWork: TypeAlias = CopyWork | FolderWork | LinkWork | DebsWork | UnpackWork | WheelWork | JoinWork
 
 
 class FileWork(msgspec.Struct, frozen=True, tag="files"):

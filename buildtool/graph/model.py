@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast
 from buildtool.diag import Span
 from buildtool.digest import Digest
 from buildtool.graph.mounts import BindMount, CacheMount, Mount
+from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
 
 
 def hint(default: Any = MISSING) -> Any:
@@ -230,12 +231,28 @@ class MakeLinkAction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnpackDebsAction:
-    """Unpack the data of Debian packages (every `.deb` of the source) at the root, running nothing."""
+    """Unpack the data of Debian packages (every `.deb` of the source) at the root, running nothing.
+
+    With `status`, each is described below /var/lib/dpkg/status.d, as distroless images have it.
+    """
 
     source: "Step"
+    status: bool = later(False)
 
 
-Action: TypeAlias = CopyAction | MakeFolderAction | MakeLinkAction | UnpackDebsAction
+Action: TypeAlias = (
+    CopyAction
+    | MakeFolderAction
+    | MakeLinkAction
+    | UnpackDebsAction
+    | UnpackArchiveAction
+    | UnpackWheelAction
+    | JoinAction
+)
+#: The actions that take files of another step.
+_TakingAction: TypeAlias = (
+    CopyAction | UnpackDebsAction | UnpackArchiveAction | UnpackWheelAction | JoinAction
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -418,7 +435,7 @@ def _steps_in(value: object) -> Iterator[Step]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _steps_in(item)
-    elif isinstance(value, CopyAction | UnpackDebsAction | BindMount):
+    elif isinstance(value, _TakingAction | BindMount):
         yield value.source
     elif isinstance(value, CacheMount):
         yield from _steps_in(value.source)

@@ -39,6 +39,7 @@ from buildtool.graph.model import (
 from buildtool.graph.mounts import BindMount, CacheMount, Mount, SshMount
 from buildtool.graph.positions import Positions
 from buildtool.graph.trail import Trail
+from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
 
 #: Docker's: what a shell form runs in where SHELL says nothing.
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -289,6 +290,10 @@ def _named(action: CopyAction) -> str:
     return " ".join(p or "." for p in action.paths)
 
 
+def _file_of(source: Step) -> str:
+    return source.name if isinstance(source, FetchSource) else "archive"
+
+
 def _described(action: Action) -> str:
     if isinstance(action, CopyAction):
         flags = ""
@@ -304,4 +309,10 @@ def _described(action: Action) -> str:
         return f"SYMLINK {action.path} -> {action.target}"
     if isinstance(action, UnpackDebsAction):
         return "UNPACK debian packages"
+    if isinstance(action, UnpackArchiveAction):
+        return f"UNPACK {_file_of(action.source)} {action.dest}"
+    if isinstance(action, UnpackWheelAction):
+        return f"INSTALL {_file_of(action.source)} {action.prefix}"
+    if isinstance(action, JoinAction):
+        return f"JOIN {' '.join(action.paths)} {action.dest}"
     raise TypeError(type(action).__name__)

@@ -5,11 +5,13 @@ the order of the format, and every size is bounded.
 """
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from buildtool.diag import BuildError
 from buildtool.executor.steps.archives import Spool, apply_entries, readable_path
+from buildtool.executor.steps.folders import make_folders
 from buildtool.executor.steps.trees import SourceTree
 from buildtool.layers.draft import LayerDraft
 from buildtool.layers.entry import Entry, FileContent, Kind, display
@@ -27,12 +29,19 @@ _ZSTD_WINDOW = 128 << 20
 _CHUNK = 1 << 17
 
 
-def unpack_debs(source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int) -> None:
+#: Where distroless images keep what is known of each package: a file of its own, as `dpkg` has one for all.
+STATUS_FOLDER = b"var/lib/dpkg/status.d"
+
+
+def unpack_debs(
+    source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int, *, status: bool = False
+) -> None:
     """Unpack the data of every `.deb` file of a source at the root, in the bytewise order of their paths.
 
     Later packages overwrite; a folder of a package over a link to a folder is
     reached through the link (a merged /usr).  Owners, modes and times are the
-    package's.  BuildError `no-debs` for a source without any.
+    package's.  With `status`, the control file and the checksums of each go to
+    `STATUS_FOLDER`.  BuildError `no-debs` for a source without any.
     """
     found = sorted(_debs(source))
     if not found:
@@ -42,8 +51,10 @@ def unpack_debs(source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int)
         if item is None or not isinstance(item.content, FileContent):
             raise BuildError("bad-deb", f"{display(path)} is not a file of its own", exit_status=1)
         try:
-            entries = data_entries(readable_path(item.content))
-            apply_entries(entries, draft, b"", spool, owner=None, through_links=True, epoch=epoch)
+            place = readable_path(item.content)
+            apply_entries(data_entries(place), draft, b"", spool, owner=None, through_links=True, epoch=epoch)
+            if status:
+                _describe(control_files(place), draft, epoch)
         except BuildError as e:
             if e.code == "bad-deb":
                 raise BuildError("bad-deb", f"{display(path)}: {e.message}", exit_status=1) from e
@@ -72,6 +83,25 @@ def data_entries(deb_path: str) -> Iterator[tuple[Entry, BinaryIO | None]]:
 
     with open(deb_path, "rb") as deb:
         yield from read_tar(deb_members(deb)[1])
+
+
+def control_files(deb_path: str) -> dict[bytes, bytes]:
+    """The files of a package's control archive by name; BuildError `bad-deb`."""
+    from buildtool.layers.tarread import read_tar
+
+    with open(deb_path, "rb") as deb:
+        return {e.path: f.read() for e, f in read_tar(deb_members(deb)[0]) if f is not None}
+
+
+def _describe(control: dict[bytes, bytes], draft: LayerDraft, epoch: int) -> None:
+    text = control.get(b"control", b"")
+    name = re.search(rb"^Package: *([a-z0-9][a-z0-9+.-]+) *$", text, re.M)
+    if name is None:
+        raise _bad("its control file does not say what package it is")
+    folder = make_folders(draft, STATUS_FOLDER, 0, 0, 0o755, epoch)
+    described = [(name[1], text.strip() + b"\n"), (name[1] + b".md5sums", control.get(b"md5sums", b""))]
+    for path, data in described:
+        draft.add(Entry(folder + b"/" + path, Kind.FILE, 0o644, 0, 0, epoch, len(data)), data)
 
 
 def deb_members(stream: BinaryIO) -> tuple[BinaryIO, BinaryIO]:

@@ -14,7 +14,19 @@ from buildtool.executor.steps.folders import make_folders
 from buildtool.executor.steps.modes import changer
 from buildtool.executor.steps.owners import owner_of
 from buildtool.executor.steps.trees import SourceTree, open_tree
-from buildtool.executor.work import CopyWork, DebsWork, FileWork, FolderWork, LinkWork, Outcome
+from buildtool.executor.steps.unpacking import join_files, unpack_archive
+from buildtool.executor.steps.wheels import install_wheel
+from buildtool.executor.work import (
+    CopyWork,
+    DebsWork,
+    FileWork,
+    FolderWork,
+    JoinWork,
+    LinkWork,
+    Outcome,
+    UnpackWork,
+    WheelWork,
+)
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.layers.draft import LayerDraft
 from buildtool.layers.entry import Content, Entry, Kind
@@ -72,10 +84,24 @@ class _Check:
 
 
 def _bring_files(
-    action: CopyWork | DebsWork, source: SourceTree, lower: Stack, draft: LayerDraft, epoch: int, spool: Spool
+    action: CopyWork | DebsWork | UnpackWork | WheelWork | JoinWork,
+    source: SourceTree,
+    lower: Stack,
+    draft: LayerDraft,
+    epoch: int,
+    spool: Spool,
 ) -> None:
     if isinstance(action, DebsWork):
-        unpack_debs(source, draft, spool, epoch)
+        unpack_debs(source, draft, spool, epoch, status=action.status)
+        return
+    if isinstance(action, UnpackWork):
+        unpack_archive(action, source, draft, spool, epoch)
+        return
+    if isinstance(action, WheelWork):
+        install_wheel(action, source, draft, spool, epoch)
+        return
+    if isinstance(action, JoinWork):
+        join_files(action, source, draft, spool, epoch)
         return
     owner = owner_of(action.owner, lower) if action.owner else None
     mode = changer(action.mode) if action.mode else None

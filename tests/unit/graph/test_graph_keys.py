@@ -38,6 +38,7 @@ from buildtool.graph.model import (
     walk,
 )
 from buildtool.graph.mounts import BindMount, CacheMount, SecretMount, SshMount, TmpfsMount
+from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
 
 A, B = Digest("sha256:" + "a" * 64), Digest("sha256:" + "b" * 64)
 LINUX = Platform("linux", "arm64", "v8")
@@ -60,6 +61,16 @@ FILES = FileOp(
         MakeLinkAction("/bin/app", "../app/run", Owner("2")),
         UnpackDebsAction(FETCH),
         CopyAction(LITERAL, ("etc",), "/etc/"),
+    ),
+    epoch=100,
+)
+UNPACKING = FileOp(
+    base=BASE,
+    actions=(
+        UnpackDebsAction(FETCH, status=True),
+        UnpackArchiveAction(FETCH, "/opt", "tool-*/lib", True, ("bin/tool",)),
+        UnpackWheelAction(FETCH, "/opt/venv", "3.11"),
+        JoinAction(LOCAL, ("*.crt",), "/etc/all.crt", 0o600),
     ),
     epoch=100,
 )
@@ -110,7 +121,7 @@ IMAGE = Image(
     annotations=(("org.example", "1"),),
 )
 INDEX = Index(images=(IMAGE,), annotations=(("x", "y"),))
-ALL: list[Step] = [LOCAL, FETCH, DATED, GIT, LITERAL, BASE, FILES, RUN, IMAGE, INDEX]
+ALL: list[Step] = [LOCAL, FETCH, DATED, GIT, LITERAL, BASE, FILES, UNPACKING, RUN, IMAGE, INDEX]
 
 
 def keys_of(root: Step) -> dict[str, str]:
@@ -130,6 +141,10 @@ def test_keys_are_golden(golden: Callable[[str, str], None]) -> None:
 def test_keys_of_sources_that_came_later_are_golden(golden: Callable[[str, str], None]) -> None:
     text = "".join(f"{name} {value}\n" for step in (DATED, GIT) for name, value in keys_of(step).items())
     golden("graph/keys-later.txt", text)
+
+
+def test_keys_of_file_operations_that_came_later_are_golden(golden: Callable[[str, str], None]) -> None:
+    golden("graph/keys-unpacking.txt", f"FileOp {keys_of(UNPACKING)['FileOp']}\n" + dump([UNPACKING]))
 
 
 def test_a_later_field_takes_part_unless_it_has_its_default() -> None:
