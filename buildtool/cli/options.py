@@ -80,6 +80,7 @@ _SUBJECT = (
         metavar="ENTITLEMENT",
         help="What RUN steps may ask for: network.host, security.insecure.",
     ),
+    click.option("--flag", multiple=True, metavar="NAME=VALUE", help="A flag that select() asks about."),
     click.option("--locked", is_flag=True, help="Fail if buildtool.lock would change."),
     click.option("--no-lock", is_flag=True, help="Neither read nor write buildtool.lock."),
 )
@@ -135,6 +136,7 @@ def request_of(
     output: tuple[str, ...] = (),
     jobs: int | None = None,
     no_cache: bool = False,
+    flag: tuple[str, ...] = (),
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
     if locked and no_lock:
@@ -144,6 +146,8 @@ def request_of(
         raise BuildError(
             "bad-usage", "--network is for Dockerfiles; a target says this in its BUILD.star file"
         )
+    if flag and not isinstance(subject, LabelSubject):
+        raise BuildError("bad-usage", "--flag is for targets of BUILD.star files", hint="--build-arg")
     outputs = tuple(parse_output(o) for o in output)
     names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
     if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):
@@ -163,4 +167,5 @@ def request_of(
         locked,
         not no_lock,
         lending=parse_lending(secret, ssh, allow, os.environ),
+        flags=flag,
     )

@@ -71,6 +71,7 @@ class BuildRequest:
     locked: bool = False
     use_lock: bool = True
     lending: Lending = Lending()
+    flags: tuple[str, ...] = ()
 
 
 def is_label(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from buildtool.address import has_credentials
 from buildtool.diag import BuildError, Span
@@ -28,6 +28,10 @@ class Remembered:
     def get(self, key: str) -> bytes | None:
         """The bytes put under `key`, if they are still there."""
         return self._results.get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes put under those keys that are still there."""
+        return self._results.get_many(keys)
 
     def put(self, key: str, data: bytes) -> None:
         """Keep bytes under `key`."""

@@ -108,7 +108,12 @@ class Session:
     def _from_labels(self, subject: LabelSubject) -> Iterator[Image]:
         from buildtool.frontends.starlark.workspace import Workspace
 
-        with Workspace.open(subject.folder, memory=Remembered(self.store.results)) as workspace:
+        with Workspace.open(
+            subject.folder,
+            memory=Remembered(self.store.results),
+            flags=self.request.flags,
+            platform=self.request.platform,
+        ) as workspace:
             services = self._services(workspace.root)
             for text in subject.labels:
                 targets = workspace.targets(text)

@@ -7,6 +7,7 @@ far below what the parser survives on the stack that it is given.
 """
 
 import re
+import string
 
 from buildtool.diag import BuildError, Span
 
@@ -30,6 +31,7 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NO_OPERATORS = (string.ascii_letters + string.digits + "_, \r\n([{").encode()
 _CHAINING_WORDS = frozenset(("not", "and", "or", "if", "else", "elif", "lambda", "in", "for"))
 
 
@@ -51,6 +53,8 @@ def decode(data: bytes, file: str) -> str:
 
 def check(text: str, file: str) -> None:
     """BuildError `starlark-too-deep` where brackets, blocks or an expression nest out of bounds."""
+    if _is_modest(text):
+        return
     chains = [0]
     elifs = 0
     fresh = True
@@ -84,6 +88,19 @@ def check(text: str, file: str) -> None:
             if max(chains[-1], elifs) > MAX_CHAIN:
                 raise _deep(text, file, line, "operations are chained")
             line += token[0].count("\n")
+
+
+def _is_modest(text: str) -> bool:
+    """Whether the whole text has fewer brackets and operators than one place may have: a quick look."""
+    data = text.encode()
+    operators = len(data.translate(None, _NO_OPERATORS)) + sum(text.count(w) for w in _CHAINING_WORDS)
+    brackets = sum(text.count(c) for c in "([{")
+    return (
+        operators < MAX_CHAIN
+        and brackets < MAX_NESTING
+        and " " * MAX_NESTING not in text
+        and "\t" not in text
+    )
 
 
 def _deep(text: str, file: str, line: int, what: str) -> BuildError:

@@ -8,23 +8,40 @@ evaluator gives it the place of the call.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from buildtool.diag import BuildError, Note
 from buildtool.digest import sha256
 from buildtool.frontends.starlark import callsite
+from buildtool.frontends.starlark.configuration import Configuration, choose
 from buildtool.frontends.starlark.declared import TARGETS, Globbed, Package, Printed, Target, TargetRecord
 from buildtool.frontends.starlark.globbing import glob
 from buildtool.frontends.starlark.steps import STEPS, BindMount, Site, TmpfsMount
+from buildtool.frontends.starlark.visibility import PRIVATE, check_visibility
 
 MAX_TARGETS = 20_000
 MAX_PRINTED = 1_000
 MAX_LINE = 2_000
 
+#: A call as one text of JSON, which crosses from Starlark faster than its arguments would: what is
+#: made (only where several kinds share a builtin), the stack, and the arguments.
+_Call: TypeAlias = tuple[str, str, dict[str, object]]
+_PackageCall: TypeAlias = tuple[str, dict[str, object]]
+
 #: Arguments that may be one value where a list is meant, a number where a text is, a dict of pairs.
-_LISTS = ("srcs", "exclude", "ports", "paths", "packages", "suites", "components")
+_LISTS = (
+    "visibility",
+    "default_visibility",
+    "srcs",
+    "exclude",
+    "ports",
+    "paths",
+    "packages",
+    "suites",
+    "components",
+)
 _RECORDS = ("steps", "mounts")
 _OCTAL = ("mode",)
 _TEXTS = ("owner", "name", "signal")
@@ -50,43 +67,64 @@ class Loading:
     targets: dict[str, Target] = field(default_factory=dict)
     globs: list[Globbed] = field(default_factory=list)
     printed: list[Printed] = field(default_factory=list)
+    visibility: tuple[str, ...] | None = None
 
-    def package(self, reads: dict[str, str]) -> Package:
-        return Package(self.name, tuple(self.targets.values()), reads, tuple(self.globs), tuple(self.printed))
+    def package(self, reads: dict[str, str], configured: bool) -> Package:
+        return Package(
+            self.name,
+            tuple(self.targets.values()),
+            reads,
+            tuple(self.globs),
+            tuple(self.printed),
+            (PRIVATE,) if self.visibility is None else self.visibility,
+            configured,
+        )
 
 
 class Builtins:
-    """The callables that the prelude sees; `current` is the package being loaded, if any."""
+    """The callables that the prelude sees; `current` is the package being loaded, if any.
 
-    def __init__(self, source: callsite.Source, mark: Callable[[str, int], None]) -> None:
+    `configured` is set when the configuration was asked about.
+    """
+
+    def __init__(
+        self, source: callsite.Source, mark: Callable[[str, int], None], configuration: Configuration
+    ) -> None:
         self._source = source
         self._mark = mark
+        self._configuration = configuration
         self.current: Loading | None = None
+        self.configured = False
 
     def callables(self) -> dict[str, Callable[..., object]]:
         return {
             "_make": self.make,
             "_make_mount": self.make_mount,
             "_declare": self.declare,
+            "_set_package": self.set_package,
             "_glob": self.glob,
+            "_select": self.select,
             "_print": self.print,
             "_package_name": self.package_name,
         }
 
-    def make(self, kind: str, stack: str, values: dict[str, object]) -> str:
+    def make(self, call: str) -> str:
         """A step as JSON."""
+        kind, stack, values = msgspec.json.decode(call, type=_Call)
         record = _convert(kind, {**values, "step": kind, "at": self._sites(stack, kind)}, STEPS[kind])
         return msgspec.json.encode(record).decode()
 
-    def make_mount(self, kind: str, stack: str, values: dict[str, object]) -> str:
+    def make_mount(self, call: str) -> str:
         """A mount as JSON."""
+        kind, stack, values = msgspec.json.decode(call, type=_Call)
         self._sites(stack, f"{kind}_mount")
         shape = BindMount if kind == "bind" else TmpfsMount
         record = _convert(f"{kind}_mount", {**values, "mount": kind}, shape)
         return msgspec.json.encode(record).decode()
 
-    def declare(self, kind: str, stack: str, values: dict[str, object]) -> None:
+    def declare(self, call: str) -> None:
         """Add a target to the package."""
+        kind, stack, values = msgspec.json.decode(call, type=_Call)
         sites = self._sites(stack, kind)
         loading = self._loading(f"native.{kind}")
         record = _convert(f"native.{kind}", {**values, "target": kind, "at": sites}, TARGETS[kind])
@@ -97,8 +135,30 @@ class Builtins:
             raise BuildError("too-many-targets", f"a package may have {MAX_TARGETS:,} targets")
         loading.targets[target.name] = target
 
-    def glob(self, stack: str, values: dict[str, object]) -> list[str]:
+    def set_package(self, call: str) -> None:
+        """Set the defaults of the package."""
+        stack, values = msgspec.json.decode(call, type=_PackageCall)
+        self._sites(stack, "package")
+        loading = self._loading("package")
+        if loading.targets or loading.visibility is not None:
+            raise BuildError(
+                "late-package", "package() stands once in a BUILD.star, before all targets", hint="move it up"
+            )
+        wanted = _convert("package", values, _PackageArguments)
+        check_visibility(wanted.default_visibility)
+        loading.visibility = wanted.default_visibility
+
+    def select(self, stack: str, conditions: list[str], advice: str) -> str:
+        """The condition that counts."""
+        self._sites(stack, "select")
+        self.configured = True
+        if not all(isinstance(c, str) for c in (*conditions, advice)):
+            raise BuildError("bad-condition", "the conditions of select() are texts")
+        return choose(conditions, self._configuration, advice)
+
+    def glob(self, call: str) -> list[str]:
         """The files of the package that match."""
+        stack, values = msgspec.json.decode(call, type=_PackageCall)
         self._sites(stack, "glob")
         loading = self._loading("glob")
         wanted = _convert("glob", values, _GlobArguments)
@@ -151,6 +211,10 @@ class Builtins:
         )
 
 
+class _PackageArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    default_visibility: tuple[str, ...]
+
+
 class _GlobArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     include: tuple[str, ...]
     exclude: tuple[str, ...]
@@ -178,7 +242,7 @@ def _plain(name: str, value: object) -> object:
         return [_record(item) for item in value]
     if name == "include" and isinstance(value, str):
         return [value]
-    if name in _LISTS:
+    if name in _LISTS and value is not None:
         items = value if isinstance(value, list | tuple) else [value]
         return [str(i) if name == "ports" and type(i) is int else i for i in items]
     if name in _DICTS and isinstance(value, dict):

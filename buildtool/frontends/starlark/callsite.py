@@ -21,12 +21,14 @@ pass for a frame; the last ` --> ` is Starlark's own.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from buildtool.diag import BuildError, Note, Span
 
 PRELUDE = "@prelude.star"
 
 _FRAME = re.compile(r"  \* (.+):(\d+), in (.+)")
+_FRAMES = re.compile(rf"^{_FRAME.pattern}$", re.MULTILINE)
 _PLACE = re.compile(r"^ *--> (.+):(\d+):(\d+)$", re.MULTILINE)
 _CARETS = re.compile(r"^ +\| ( *)(\^+)$", re.MULTILINE)
 _CALLED = re.compile(r"(call to `?)(?:[^\s`]*\.star\.)([A-Za-z_])")
@@ -51,13 +53,8 @@ class Frame:
 
 def frames_of(stack: str) -> list[Frame]:
     """The frames of a traceback, outermost first, without the prelude's own."""
-    frames = []
-    for row in stack.split("\n"):
-        if row.startswith("error"):
-            break
-        if match := _FRAME.fullmatch(row):
-            frames.append(Frame(match[1], int(match[2]), match[3]))
-    return [f for f in frames if f.file != PRELUDE]
+    found = _FRAMES.findall(stack)
+    return [Frame(file, int(line), function) for file, line, function in found if file != PRELUDE]
 
 
 def span_of(frame: Frame, source: Source, name: str = "") -> Span:
@@ -75,8 +72,13 @@ def located(file: str, line: int, text: str, name: str) -> Span:
 
 def line_of(source: Source, file: str, line: int) -> str:
     """One line of a file, or nothing where it is not known."""
-    rows = (source(file) or "").split("\n", line)
+    rows = _rows(source(file) or "")
     return rows[line - 1].rstrip("\r") if 0 < line <= len(rows) else ""
+
+
+@lru_cache(maxsize=16)
+def _rows(text: str) -> list[str]:
+    return text.split("\n")
 
 
 def callers(frames: list[Frame], source: Source) -> tuple[Note, ...]:

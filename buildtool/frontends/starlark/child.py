@@ -6,8 +6,8 @@ write files or start processes, and its memory and processor time are bounded.
 Evaluation runs in a thread with a large stack, because the evaluator recurses.
 
 A message is its length in 4 bytes, most significant first, and its body.  A request's
-body is `L` and a package's name, or `M` and a name to load with marks; an
-answer's body is `P` and a package, or `E` and an error, both JSON.
+body is a `Request` as JSON; an answer's body is `P` and a package, or `E` and an
+error, both JSON.
 """
 
 import os
@@ -15,6 +15,10 @@ import resource
 import signal
 import sys
 import threading
+
+import msgspec
+
+from buildtool.frontends.starlark.configuration import Configuration
 
 STACK = 256 << 20
 #: Address space, the stack included.
@@ -25,6 +29,14 @@ SECONDS_WITH_MARKS = 1.0
 #: How the process ends itself when it has no memory left.
 NO_MEMORY = 86
 MARK_SIZE = 512
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A package to load for a configuration; with `marks`, to know where that ends the process."""
+
+    package: str
+    configuration: Configuration
+    marks: bool = False
 
 
 def main(root: str, rules: str, mark: int) -> None:
@@ -50,15 +62,17 @@ def _serve(root: str, rules: str, mark: int, answers: int) -> None:
     def note(file: str, line: int) -> None:
         os.pwrite(mark, f"{line} {file}".encode()[: MARK_SIZE - 1] + b"\0", 0)
 
-    evaluator = Evaluator(root, rules, note)
+    evaluators: dict[str, Evaluator] = {}
     requests = sys.stdin.buffer
     while head := requests.read(4):
-        request = requests.read(int.from_bytes(head, "big"))
-        marks = request[:1] == b"M"
+        request = msgspec.json.decode(requests.read(int.from_bytes(head, "big")), type=Request)
         # The signal ends the process, even within one long operation of the evaluator.
-        signal.setitimer(signal.ITIMER_PROF, SECONDS_WITH_MARKS if marks else SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS_WITH_MARKS if request.marks else SECONDS)
         try:
-            answer = b"P" + encode(evaluator.package(request[1:].decode(), marks=marks))
+            platform = request.configuration.platform
+            if platform not in evaluators:
+                evaluators[platform] = Evaluator(root, rules, request.configuration, note)
+            answer = b"P" + encode(evaluators[platform].package(request.package, marks=request.marks))
         except BuildError as e:
             answer = b"E" + encode_error(e)
         except MemoryError:

@@ -26,15 +26,18 @@ from buildtool.frontends.starlark.steps import (
     check_source,
     require,
 )
+from buildtool.frontends.starlark.visibility import PRIVATE, check_visibility
 
 
 class TargetRecord(Record, frozen=True, tag_field="target", kw_only=True):
     """A declared target."""
 
     name: Text
+    visibility: Words | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        check_visibility(self.visibility or ())
 
 
 class ImageTarget(TargetRecord, tag="image", frozen=True, kw_only=True):
@@ -45,7 +48,7 @@ class ImageTarget(TargetRecord, tag="image", frozen=True, kw_only=True):
     annotations: Pairs = ()
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        super().__post_init__()
         for step in self.steps:
             if isinstance(step, str):
                 parse_label(step, "")
@@ -57,7 +60,7 @@ class LayerTarget(TargetRecord, tag="layer", frozen=True, kw_only=True):
     steps: tuple[FileStep, ...]
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        super().__post_init__()
         require(bool(self.steps), "a layer holds at least one step")
 
 
@@ -67,7 +70,7 @@ class FilegroupTarget(TargetRecord, tag="filegroup", frozen=True, kw_only=True):
     srcs: Words
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        super().__post_init__()
         for src in self.srcs:
             check_source(src)
 
@@ -82,7 +85,7 @@ class DockerfileTarget(TargetRecord, tag="dockerfile", frozen=True, kw_only=True
     stage: Text | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        super().__post_init__()
         check_source(self.dockerfile)
         check_source(self.context)
         for _, context in self.contexts:
@@ -126,6 +129,8 @@ class Package(Struct, frozen=True):
     """A loaded package: its targets in the order of their declaration, and all that it was made from.
 
     `reads` maps each file that was evaluated (`app/BUILD.star`, `@rules//image.star`) to its digest.
+    `visibility` is that of targets without their own.  `configured` tells that a select() was
+    asked on the way, so that all of this holds for one configuration only.
     """
 
     name: str
@@ -133,6 +138,11 @@ class Package(Struct, frozen=True):
     reads: dict[str, str]
     globs: tuple[Globbed, ...] = ()
     printed: tuple[Printed, ...] = ()
+    visibility: Words = (PRIVATE,)
+    configured: bool = False
+
+    def visibility_of(self, target: TargetRecord) -> Words:
+        return self.visibility if target.visibility is None else target.visibility
 
 
 def encode(package: Package) -> bytes:

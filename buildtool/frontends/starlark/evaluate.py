@@ -1,12 +1,14 @@
 """Evaluation: a BUILD.star and the files that it loads become a package.  Runs in the child process.
 
-Each file is evaluated in a module of its own that has evaluated the prelude
-before, so the primitives are ordinary names that a file may use for something
-else.  Loaded files are frozen and kept; a package is evaluated once.
+Each file is evaluated in a module of its own that has loaded the prelude by an
+evaluation before, so the primitives are ordinary names that a file may use for
+something else.  Loaded files are frozen and kept; a package is evaluated once.
 """
 
 import os
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from time import process_time
 
@@ -16,8 +18,10 @@ from buildtool.diag import BuildError, Note
 from buildtool.digest import sha256
 from buildtool.frontends.starlark import bounds, callsite
 from buildtool.frontends.starlark.builtins import Builtins, Loading
+from buildtool.frontends.starlark.configuration import Configuration
 from buildtool.frontends.starlark.declared import Package
 from buildtool.frontends.starlark.labels import BUILD_FILE, ModuleLabel, parse_module
+from buildtool.frontends.starlark.loads import unused_loads
 from buildtool.frontends.starlark.marks import MARK, marked
 
 #: Seconds of processor time for one package with all that it loads.
@@ -28,24 +32,33 @@ MAX_LOADS = 50
 _LIBRARY = ("StructType", "CallStack", "Json", "Partial", "Map", "Filter")
 
 
-class Evaluator:
-    """Loads packages of the workspace at `root`; `rules` is the folder of the shipped files."""
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """A loaded file, the files behind it, and whether it asked for the configuration."""
 
-    def __init__(self, root: str, rules: str, mark: Callable[[str, int], None]) -> None:
+    module: sl.FrozenModule
+    reads: dict[str, str]
+    configured: bool
+
+
+class Evaluator:
+    """Loads packages of the workspace at `root` for one configuration; `rules` holds the shipped files."""
+
+    def __init__(
+        self, root: str, rules: str, configuration: Configuration, mark: Callable[[str, int], None]
+    ) -> None:
         self._root = root
         self._rules = rules
         self._mark = mark
         self._sources: dict[str, str] = {}
-        self._builtins = Builtins(self._sources.get, mark)
+        self._builtins = Builtins(self._sources.get, mark, configuration)
         self._globals = sl.Globals.extended_by([getattr(sl.LibraryExtension, n) for n in _LIBRARY])
         self._dialect = sl.Dialect.standard()
         self._dialect.enable_f_strings = True
         self._dialect.enable_keyword_only_arguments = True
         self._dialect.enable_types = sl.DialectTypes.ENABLE
-        prelude = os.path.join(os.path.dirname(__file__), "prelude.star")
-        with open(prelude, encoding="utf-8") as file:
-            self._prelude = sl.parse(callsite.PRELUDE, file.read(), self._dialect)
-        self._frozen: dict[ModuleLabel, tuple[sl.FrozenModule, dict[str, str]]] = {}
+        self._prelude, self._bring_in = self._frozen_prelude()
+        self._frozen: dict[ModuleLabel, _Frozen] = {}
         self._loading: list[ModuleLabel] = []
         self._failure: BuildError | None = None
         self._marks = False
@@ -63,11 +76,25 @@ class Evaluator:
         current = Loading(name, os.path.join(self._root, name) if name else self._root)
         label = ModuleLabel(False, name, BUILD_FILE)
         self._builtins.current = current
+        self._builtins.configured = False
         try:
             _, reads = self._evaluated(label)
         finally:
             self._builtins.current = None
-        return current.package(reads)
+        return current.package(reads, self._builtins.configured)
+
+    def _frozen_prelude(self) -> tuple[sl.FrozenModule, sl.AstModule]:
+        """The prelude, and a text that loads all of its public names."""
+        module = sl.Module()
+        for name, function in self._builtins.callables().items():
+            module.add_callable(name, partial(self._called, function))
+        path = os.path.join(os.path.dirname(__file__), "prelude.star")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        sl.eval(module, sl.parse(callsite.PRELUDE, text, self._dialect), self._globals)
+        names = re.findall(r"^(?:def )?([a-z]\w*)(?:\(| = )", text, re.MULTILINE)
+        load = f"load({callsite.PRELUDE!r}, " + ", ".join(map(repr, names)) + ")"
+        return module.freeze(), sl.parse(callsite.PRELUDE, load, self._dialect)
 
     def _evaluated(self, label: ModuleLabel) -> tuple[sl.Module, dict[str, str]]:
         file = str(label)
@@ -77,21 +104,22 @@ class Evaluator:
         bounds.check(text, file)
         reads: dict[str, str] = {file: sha256(data)}
         module = sl.Module()
-        for name, function in self._builtins.callables().items():
-            module.add_callable(name, partial(self._called, function))
         options = sl.EvalOptions(
             check_cancelled=lambda: process_time() > self._deadline, max_callstack_size=MAX_CALLS
         )
         loader = sl.FileLoader(partial(self._load, label, reads))
         try:
-            sl.eval(module, self._prelude, self._globals)
+            sl.eval(module, self._bring_in, self._globals, sl.FileLoader(lambda _: self._prelude))
             if self._marks:
                 module.add_callable(MARK, partial(self._mark, file))
                 text = marked(text)
             ast = sl.parse(file, text, self._dialect)
+            unused = unused_loads(ast, file, text)
             sl.eval_with(options, module, ast, self._globals, file_loader=loader)
         except sl.StarlarkError as e:
             raise self._told(str(e)) from None
+        if unused is not None and not self._marks:
+            raise unused
         return module, reads
 
     def _load(self, loader: ModuleLabel, reads: dict[str, str], name: str) -> sl.FrozenModule:
@@ -106,17 +134,20 @@ class Evaluator:
                 raise BuildError("load-cycle", "files load each other: " + " -> ".join(map(str, circle)))
             if len(self._loading) >= MAX_LOADS:
                 raise BuildError("load-too-deep", f"more than {MAX_LOADS} files load one another in a row")
-            current, self._builtins.current = self._builtins.current, None
+            builtins = self._builtins
+            current, builtins.current = builtins.current, None
+            configured, builtins.configured = builtins.configured, False
             self._loading.append(label)
             try:
                 module, inner = self._evaluated(label)
+                self._frozen[label] = _Frozen(module.freeze(), inner, builtins.configured)
             finally:
                 self._loading.pop()
-                self._builtins.current = current
-            self._frozen[label] = module.freeze(), inner
-        frozen, inner = self._frozen[label]
-        reads.update(inner)
-        return frozen
+                builtins.current, builtins.configured = current, configured
+        frozen = self._frozen[label]
+        reads.update(frozen.reads)
+        self._builtins.configured |= frozen.configured
+        return frozen.module
 
     def _called(self, function: Callable[..., object], *args: object) -> object:
         """Call Python from Starlark, keeping an error whole: Starlark would keep its text only."""

@@ -70,17 +70,19 @@ class Lowering:
         self._images: dict[tuple[Label, Platform], Image] = {}
         self._path: list[Label] = []
 
-    def image(self, label: Label, platform: Platform, span: Span | None = None) -> Image:
-        """The image that a target is; `span` is where it is named.
+    def image(
+        self, label: Label, platform: Platform, span: Span | None = None, asking: str | None = None
+    ) -> Image:
+        """The image that a target is; `span` is where it is named, in package `asking` if in any.
 
         BuildError: `unknown-target` and its kin, `target-cycle` with the path,
         `not-an-image`, and what the services find.
         """
+        target = self._workspace.target(label, span, platform=platform, asking=asking)
         if (label, platform) in self._images:
             return self._images[label, platform]
         self._enter(label, span)
         try:
-            target = self._workspace.target(label, span)
             image = self._lowered(label, target, platform, span)
         finally:
             self._path.pop()
@@ -137,7 +139,9 @@ class Lowering:
     def _step(self, stage: Stage, step: s.Step | str, asked: Asked) -> Stage:
         if isinstance(step, str):
             label = parse_label(step, asked.label.package)
-            layer = self._workspace.target(label, asked.span)
+            layer = self._workspace.target(
+                label, asked.span, platform=stage.platform, asking=asked.label.package
+            )
             if not isinstance(layer, d.LayerTarget):
                 raise BuildError(
                     "not-a-layer", f"{label} is no layer(), so it is no step of an image", span=asked.span
@@ -247,17 +251,19 @@ class Lowering:
             if is_label(src):
                 label = parse_label(src, asked.label.package)
                 groups: dict[str, list[str]] = {}
-                self._group(label, span_of_step(step, asked), groups)
+                self._group(label, asked.label.package, stage.platform, span_of_step(step, asked), groups)
                 for package, paths in groups.items():
                     names = tuple(dict.fromkeys(paths))
                     found.append((self._local(package, names, origin), names, False))
         return found
 
-    def _group(self, label: Label, span: Span | None, groups: dict[str, list[str]]) -> None:
-        """Collect the files of a group, by package in the order they are named."""
+    def _group(
+        self, label: Label, asking: str, platform: Platform, span: Span | None, groups: dict[str, list[str]]
+    ) -> None:
+        """Collect the files of a group that package `asking` names, by package in the order of names."""
         self._enter(label, span)
         try:
-            target = self._workspace.target(label, span)
+            target = self._workspace.target(label, span, platform=platform, asking=asking)
             if not isinstance(target, d.FilegroupTarget):
                 raise BuildError(
                     "not-files",
@@ -268,7 +274,8 @@ class Lowering:
             asked = Asked(label, target)
             for src in target.srcs:
                 if is_label(src):
-                    self._group(parse_label(src, label.package), asked.span, groups)
+                    inner = parse_label(src, label.package)
+                    self._group(inner, label.package, platform, asked.span, groups)
                 else:
                     groups.setdefault(label.package, []).append(_inside(src))
         finally:
@@ -306,7 +313,8 @@ class Lowering:
 
     def _named(self, name: str, asked: Asked, platform: Platform, span: Span | None) -> Image:
         if is_label(name):
-            return self.image(parse_label(name, asked.label.package), platform, span)
+            package = asked.label.package
+            return self.image(parse_label(name, package), platform, span, package)
         try:
             return self._services.base_image(name, platform, span)
         except BuildError as e:

@@ -5,12 +5,15 @@ import os
 import signal
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from buildtool.diag import BuildError, Note, Span
+import msgspec
+
+from buildtool.diag import BuildError, BuildErrors, Note, Span
 from buildtool.frontends.starlark.bounds import MAX_BYTES
 from buildtool.frontends.starlark.callsite import located
-from buildtool.frontends.starlark.child import MARK_SIZE, NO_MEMORY
+from buildtool.frontends.starlark.child import MARK_SIZE, NO_MEMORY, Request
+from buildtool.frontends.starlark.configuration import Configuration
 from buildtool.frontends.starlark.declared import Package, decode
 
 if TYPE_CHECKING:
@@ -49,19 +52,19 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._mark = -1
 
-    def package(self, name: str) -> Package:
+    def package(self, name: str, configuration: Configuration) -> Package:
         """Evaluate a package; BuildError of the evaluation, or about the child's end."""
         try:
-            return self._asked(b"L", name)
+            return self._asked(Request(name, configuration))
         except _DiedError as e:
-            raise self._explained(name, e.status) from None
+            raise self._explained(Request(name, configuration, marks=True), e.status) from None
 
-    def _asked(self, how: bytes, name: str) -> Package:
+    def _asked(self, request: Request) -> Package:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            write_message(process.stdin.fileno(), how + name.encode())
+            write_message(process.stdin.fileno(), msgspec.json.encode(request))
             answer = _read_message(process.stdout.fileno())
         except (EOFError, BrokenPipeError, TimeoutError) as e:
             if isinstance(e, TimeoutError):
@@ -100,22 +103,22 @@ class Child:
             )
         return self._process
 
-    def _explained(self, package: str, status: int) -> BuildError:
+    def _explained(self, request: Request, status: int) -> BuildError:
         """What to say of a child that ended with a status; the next package gets a new one.
 
-        A second child evaluates the package again with marks, to know the line.
+        A second child carries out `request`, the package again with marks, to know the line.
         """
         self.close()
         span = None
         try:
-            self._asked(b"M", package)
+            self._asked(request)
         except _DiedError:
             span = self._last_place()
         except BuildError as e:
             span = e.span
         self.close()
         code, what = _CAUSES.get(status, ("starlark-died", f"ended its process (status {status})"))
-        return BuildError(code, f"the evaluation of package //{package} {what}", span=span)
+        return BuildError(code, f"the evaluation of package //{request.package} {what}", span=span)
 
     def _last_place(self) -> Span | None:
         """The line that was noted last, as `child` writes it."""
@@ -172,20 +175,28 @@ def _read(fd: int, size: int, deadline: float) -> bytes:
 
 
 def encode_error(error: BuildError) -> bytes:
-    """An error as JSON, with its places."""
-    plain = {
+    """An error as JSON, with its places; several as a list."""
+    errors = error.errors if isinstance(error, BuildErrors) else (error,)
+    return json.dumps([_plain(e) for e in errors]).encode()
+
+
+def _plain(error: BuildError) -> dict[str, object]:
+    return {
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
         "span": asdict(error.span) if error.span else None,
         "notes": [[n.message, asdict(n.span) if n.span else None] for n in error.notes],
     }
-    return json.dumps(plain).encode()
 
 
 def decode_error(data: bytes) -> BuildError:
     """The error that `encode_error` wrote."""
-    plain = json.loads(data)
+    errors = [_error(plain) for plain in json.loads(data)]
+    return BuildErrors(errors) if len(errors) > 1 else errors[0]
+
+
+def _error(plain: dict[str, Any]) -> BuildError:
     return BuildError(
         plain["code"],
         plain["message"],

@@ -6,24 +6,28 @@ an unchanged workspace starts no process.
 """
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from typing import Protocol
 
+from msgspec import json
+
 from buildtool.digest import key_of, sha256
 from buildtool.frontends.starlark.bounds import MAX_BYTES
+from buildtool.frontends.starlark.configuration import Configuration
 from buildtool.frontends.starlark.declared import Package, decode, encode
 from buildtool.frontends.starlark.globbing import glob
 from buildtool.frontends.starlark.labels import BUILD_FILE
 
 #: A change of what a package is made of moves this number.
-FORMAT = 1
+FORMAT = 2
 
 
 class Memory(Protocol):
     """Where bytes are kept between builds, by a key."""
 
-    def get(self, key: str) -> bytes | None:
-        """The bytes put under `key`, if they are still there."""
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes put under those keys that are still there."""
 
     def put(self, key: str, data: bytes) -> None:
         """Keep bytes under `key`."""
@@ -38,24 +42,30 @@ class Remembered:
         self._rules = rules
         self._digests: dict[str, str] = {}
 
-    def get(self, name: str) -> Package | None:
-        """The package as it would be loaded now, or None where that is not known."""
-        build = f"{name}/{BUILD_FILE}" if name else BUILD_FILE
-        data = self._memory.get(self._key(name, self._digest(build)))
-        if data is None:
-            return None
-        try:
-            package = decode(data)
-        except ValueError:
-            return None
-        return package if package.name == name and self._holds(package) else None
+    def get_many(self, names: Iterable[str], configuration: Configuration) -> dict[str, Package]:
+        """Those packages that are known as they would be loaded now."""
+        found: dict[str, Package] = {}
+        builds = {name: self._digest(_build_file(name)) for name in names}
+        for settings in ("", _settings(configuration)):
+            keys = {n: self._key(n, build, settings) for n, build in builds.items() if n not in found}
+            known = self._memory.get_many(keys.values())
+            for name, key in keys.items():
+                package = _decoded(known.get(key))
+                if package is not None and package.name == name and self._holds(package):
+                    found[name] = package
+            if len(found) == len(builds):
+                break
+        return found
 
-    def put(self, package: Package) -> None:
-        build = f"{package.name}/{BUILD_FILE}" if package.name else BUILD_FILE
-        self._memory.put(self._key(package.name, package.reads[build]), encode(package))
+    def put_many(self, packages: Iterable[Package], configuration: Configuration) -> None:
+        """Remember packages that were loaded for a configuration."""
+        for package in packages:
+            settings = _settings(configuration) if package.configured else ""
+            key = self._key(package.name, package.reads[_build_file(package.name)], settings)
+            self._memory.put(key, encode(package))
 
-    def _key(self, name: str, build: str) -> str:
-        return key_of(["starlark", FORMAT, _prelude(), name, build])
+    def _key(self, name: str, build: str, settings: str) -> str:
+        return key_of(["starlark", FORMAT, _prelude(), name, build, settings])
 
     def _holds(self, package: Package) -> bool:
         from buildtool.diag import BuildError
@@ -83,6 +93,21 @@ def _digest_of_file(path: str) -> str:
             return sha256(file.read(MAX_BYTES + 1))
     except OSError:
         return ""
+
+
+def _build_file(package: str) -> str:
+    return f"{package}/{BUILD_FILE}" if package else BUILD_FILE
+
+
+def _decoded(data: bytes | None) -> Package | None:
+    try:
+        return decode(data) if data is not None else None
+    except ValueError:
+        return None
+
+
+def _settings(configuration: Configuration) -> str:
+    return sha256(json.encode(configuration, order="sorted"))
 
 
 @cache

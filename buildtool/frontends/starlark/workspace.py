@@ -5,10 +5,11 @@ topmost folder upwards, within the git checkout, that has a BUILD.star.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildtool.diag import BuildError, Span, Warned, suggestion
+from buildtool.frontends.starlark.configuration import Configuration, declared_flags, given_flags
 from buildtool.frontends.starlark.declared import Package, Target
 from buildtool.frontends.starlark.labels import (
     BUILD_FILE,
@@ -18,42 +19,63 @@ from buildtool.frontends.starlark.labels import (
     parse_label,
     parse_pattern,
 )
+from buildtool.frontends.starlark.loading import Loader, or_raise
 from buildtool.frontends.starlark.steps import Site
+from buildtool.frontends.starlark.visibility import hidden, sees
 from buildtool.graph.model import Image, Platform
 
 if TYPE_CHECKING:
     from buildtool.frontends.starlark.lower import Services
-    from buildtool.frontends.starlark.process import Child
-    from buildtool.frontends.starlark.remembered import Memory, Remembered
+    from buildtool.frontends.starlark.remembered import Memory
 
 MAX_FOLDERS = 100_000
+_PLATFORM = Platform("linux", "amd64")
 
 
 class Workspace:
     """The packages below `root`; `here` is the package of the folder that it was opened from.
 
-    `settings` is the content of `buildtool.toml`, `warnings` what was printed while
-    packages were loaded.  Close it when done: it may have a process.
+    `settings` is the content of `buildtool.toml`, `given` the flags of the user, `warnings`
+    what was printed while packages were loaded.  A package is loaded for a platform, which
+    is `platform` where no other is named.  Close it when done: it may have processes.
     """
 
-    def __init__(self, root: str, here: str, settings: Mapping[str, Any], memory: "Memory | None") -> None:
+    def __init__(
+        self,
+        root: str,
+        here: str,
+        settings: Mapping[str, Any],
+        memory: "Memory | None",
+        given: Sequence[str] = (),
+        platform: Platform = _PLATFORM,
+    ) -> None:
         self.root = root
         self.here = here
         self.settings = settings
         self.warnings: list[Warned] = []
-        self._rules = rules_folder()
-        self._memory = memory
-        self._packages: dict[str, Package] = {}
-        self._child: Child | None = None
-        self._remembered: Remembered | None = None
+        self._flags = declared_flags(settings)
+        self._values = given_flags(self._flags, given)
+        self._platform = platform
+        self._loader = Loader(root, rules_folder(), memory)
+        self._packages: dict[tuple[str, Platform], Package] = {}
 
     @classmethod
-    def open(cls, start: str, *, memory: "Memory | None" = None) -> "Workspace":
-        """The workspace that the folder `start` is in; BuildError for a `buildtool.toml` that is no TOML."""
+    def open(
+        cls,
+        start: str,
+        *,
+        memory: "Memory | None" = None,
+        flags: Sequence[str] = (),
+        platform: Platform = _PLATFORM,
+    ) -> "Workspace":
+        """The workspace that the folder `start` is in; `flags` are `NAME=VALUE`.
+
+        BuildError for a `buildtool.toml` that is no TOML, and for flags that it does not declare.
+        """
         start = os.path.abspath(start)
         root = _root_of(start)
         here = os.path.relpath(start, root)
-        return cls(root, "" if here == "." else here, _settings(root), memory)
+        return cls(root, "" if here == "." else here, _settings(root), memory, flags, platform)
 
     def __enter__(self) -> "Workspace":
         return self
@@ -62,10 +84,8 @@ class Workspace:
         self.close()
 
     def close(self) -> None:
-        """End the evaluating process, if one was started."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        """End the evaluating processes, if any were started."""
+        self._loader.close()
 
     # ------------------------------------------------------------ names
 
@@ -80,7 +100,9 @@ class Workspace:
             label = Label(pattern.package, pattern.name)
             self.target(label)
             return [label]
-        return [Label(p, t.name) for p in self._meant(pattern) for t in self.package(p).targets]
+        packages = self._meant(pattern)
+        self.load(packages)
+        return [Label(p, t.name) for p in packages for t in self.package(p).targets]
 
     def _meant(self, pattern: Pattern) -> list[str]:
         if not pattern.below:
@@ -121,26 +143,51 @@ class Workspace:
 
     # ------------------------------------------------------------ loading
 
-    def package(self, name: str, span: Span | None = None) -> Package:
+    def load(self, names: Iterable[str], platform: Platform | None = None) -> None:
+        """Load packages together, which is faster than one by one; BuildError tells all that is wrong."""
+        platform = platform or self._platform
+        wanted = [name for name in names if (name, platform) not in self._packages]
+        if not wanted:
+            return
+        configuration = Configuration(str(platform), self._flags, self._values)
+        found = or_raise(self._loader.load(wanted, configuration))
+        for name in wanted:
+            self._packages[name, platform] = found[name]
+            self.warnings += [
+                Warned("starlark-print", p.text, span=span_of_site(p.at[0]) if p.at else None)
+                for p in found[name].printed
+            ]
+
+    def package(self, name: str, span: Span | None = None, platform: Platform | None = None) -> Package:
         """A package, loaded at its first use; `span` is where it is asked for.
 
         BuildError `unknown-package`, or whatever the evaluation finds wrong.
         """
-        if name not in self._packages:
+        key = name, platform or self._platform
+        if key not in self._packages:
             if not os.path.isfile(os.path.join(self.folder(name), BUILD_FILE)):
                 raise self._unknown_package(name, span)
-            self._packages[name] = self._load(name)
-            self.warnings += [
-                Warned("starlark-print", p.text, span=span_of_site(p.at[0]) if p.at else None)
-                for p in self._packages[name].printed
-            ]
-        return self._packages[name]
+            self.load([name], platform)
+        return self._packages[key]
 
-    def target(self, label: Label, span: Span | None = None) -> Target:
-        """A declared target; BuildError `unknown-target`, with a suggestion, if there is none."""
-        package = self.package(label.package, span)
+    def target(
+        self,
+        label: Label,
+        span: Span | None = None,
+        *,
+        platform: Platform | None = None,
+        asking: str | None = None,
+    ) -> Target:
+        """A declared target, which package `asking` names at `span` (None: a person does).
+
+        BuildError `unknown-target`, with a suggestion, if there is none; `private-target`.
+        """
+        package = self.package(label.package, span, platform)
         for target in package.targets:
             if target.name == label.name:
+                if asking is not None and not sees(asking, label.package, package.visibility_of(target)):
+                    declared = span_of_site(target.at[0]) if target.at else None
+                    raise hidden(label, asking, span, declared)
                 return target
         names = [f"//{label.package}:{t.name}" for t in package.targets]
         hint = suggestion(str(label), names)
@@ -149,26 +196,6 @@ class Workspace:
         raise BuildError(
             "unknown-target", f"there is no target {label}", span=span, hint=hint or _listing(names)
         )
-
-    def _load(self, name: str) -> Package:
-        remembered = self._memories()
-        if remembered and (known := remembered.get(name)):
-            return known
-        if self._child is None:
-            from buildtool.frontends.starlark.process import Child
-
-            self._child = Child(self.root, self._rules)
-        package = self._child.package(name)
-        if remembered:
-            remembered.put(package)
-        return package
-
-    def _memories(self) -> "Remembered | None":
-        if self._remembered is None and self._memory is not None:
-            from buildtool.frontends.starlark.remembered import Remembered
-
-            self._remembered = Remembered(self._memory, self.root, self._rules)
-        return self._remembered
 
     def _unknown_package(self, name: str, span: Span | None) -> BuildError:
         hint = suggestion(f"//{name}", [f"//{p}" for p in self.packages()])

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,9 @@ class Kept(dict[str, bytes]):
 
     def put(self, key: str, data: bytes) -> None:
         self[key] = data
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        return {key: self[key] for key in keys if key in self}
 
 
 def make(folder: Path, files: Mapping[str, str]) -> Path:
@@ -105,7 +108,7 @@ def test_an_unchanged_package_starts_no_process(tmp_path: Path, monkeypatch: pyt
     starts = []
     started = process.Child.package
     monkeypatch.setattr(
-        process.Child, "package", lambda self, name: starts.append(name) or started(self, name)
+        process.Child, "package", lambda self, name, *more: starts.append(name) or started(self, name, *more)
     )
     assert dump([lower(tmp_path, memory=memory)]) == first
     assert starts == []
@@ -179,7 +182,8 @@ def test_files_of_another_package_come_through_a_group(tmp_path: Path) -> None:
         {
             "buildtool.toml": "",
             "BUILD.star": IMAGE + 'image(name = "x", steps = [copy(["own", "//lib:all-files"], "/d/")])\n',
-            "lib/BUILD.star": 'filegroup(name = "all-files", srcs = [":more", "b", "a[1]"])\n'
+            "lib/BUILD.star": 'package(default_visibility = ["//:__pkg__"])\n'
+            'filegroup(name = "all-files", srcs = [":more", "b", "a[1]"])\n'
             'filegroup(name = "more", srcs = ["b", "c"])\n',
         },
     )
