@@ -86,12 +86,13 @@ class BuildErrors(BuildError):
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A warning: it never stops a build."""
+    """A warning, or a note, which asks for less attention: it never stops a build."""
 
     code: str
     message: str
     span: Span | None = None
     hint: str = ""
+    severity: str = "warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,8 @@ def render(problem: BuildError | Warned, style: Style = PLAIN) -> str:
     """
     if isinstance(problem, BuildErrors):
         return "\n\n".join(render(e, style) for e in problem.errors)
-    warned = isinstance(problem, Warned)
-    severity = "warning" if warned else "error"
-    tint = style.warning if warned else style.severity
+    severity = problem.severity if isinstance(problem, Warned) else "error"
+    tint = style.warning if isinstance(problem, Warned) else style.severity
     place = f"{style.bold}{problem.span}:{style.reset} " if problem.span else ""
     rows = [f"{place}{tint}{severity}[{problem.code}]:{style.reset} {_safe(problem.message)}"]
     rows += _excerpt(problem.span, tint, style)

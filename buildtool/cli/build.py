@@ -35,9 +35,12 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the digest.")
 @click.option("--no-cache", is_flag=True, help="Carry every step out again.")
+@click.option("--check", is_flag=True, help="Check the Dockerfile and build nothing.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps at once. [default: CPUs]")
 @not_yet_options
-def command(*, iidfile: str, metadata_file: str, progress: str, quiet: bool, **options: Any) -> None:
+def command(
+    *, iidfile: str, metadata_file: str, progress: str, quiet: bool, check: bool, **options: Any
+) -> int:
     """Build an image.
 
     CONTEXT is the folder of files that a Dockerfile may copy. A LABEL such as //app:image or
@@ -48,6 +51,10 @@ def command(*, iidfile: str, metadata_file: str, progress: str, quiet: bool, **o
     request = request_of(**options)
     if quiet and progress not in ("auto", "quiet"):
         raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
+    if check:
+        from buildtool.cli.checking import check_request
+
+        return check_request(request)
     from buildtool.cli.progress.choose import choose
     from buildtool.cli.progress.view import Summary
     from buildtool.cli.report import write_iidfile, write_metadata
@@ -63,3 +70,4 @@ def command(*, iidfile: str, metadata_file: str, progress: str, quiet: bool, **o
         seconds = time.monotonic() - begun
         names = tuple(n.short for n in request.names)
         view.summary(Summary(built.images, names, written, built.executed, built.cached, seconds))
+    return 0

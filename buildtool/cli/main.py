@@ -22,6 +22,8 @@ COMMANDS = {
         "buildtool.cli.build", "Build an image from a Dockerfile or from targets of BUILD.star files."
     ),
     "run": Lazy("buildtool.cli.run", "Run a command in an image."),
+    "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles for mistakes and for what makes builds differ."),
+    "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(

@@ -36,7 +36,6 @@ NOT_YET_SWITCHES = {
     "--pull": "registries",
     "--push": "registries",
     "--load": "loading into a Docker daemon",
-    "--check": "lint rules",
     "--offline": "the recorded internet",
     "--sbom": "bills of materials",
     "--provenance": "provenance statements",

@@ -3,20 +3,25 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from buildtool.address import has_credentials
-from buildtool.diag import BuildError, Span
+from buildtool.diag import BuildError, Span, Warned
 from buildtool.digest import Digest
 from buildtool.executor.progress import Progress
-from buildtool.frontends.dockerfile.request import FolderContext, ImageContext, NamedContext, Request
+from buildtool.frontends.dockerfile.request import Bases, FolderContext, ImageContext, NamedContext, Request
 from buildtool.graph.model import Image, Network, Platform
 from buildtool.lock.debian import DebianPackage, DebianRequest
-from buildtool.lock.model import FilePin
+from buildtool.lock.model import FilePin, Lock
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
 #: Bytes of the largest Dockerfile and of the largest ignore file.
 LARGEST_TEXT = 1 << 20
+
+
+#: Checks the text of a Dockerfile, and gives an image in the place of the one that it describes.
+Checker: TypeAlias = Callable[[bytes, Request, Bases, Lock], Image]
 
 
 class Remembered:
@@ -54,6 +59,9 @@ class Services:
         self._progress = progress
         self._network = network
         self._allow = allow
+        #: Takes the place of lowering where Dockerfiles are to be checked only.
+        self.checker: Checker | None = None
+        self._warned: set[Warned] = set()
 
     def dockerfile(
         self,
@@ -70,7 +78,7 @@ class Services:
         from buildtool.frontends.dockerfile.lower import lower
         from buildtool.frontends.dockerfile.parse import parse
 
-        text = _read(path, span)
+        text = read_dockerfile(path, span)
         filename = "Dockerfile" if path == "-" else os.path.relpath(path)
         request = Request(
             folder=os.path.abspath(folder),
@@ -79,17 +87,22 @@ class Services:
             build_args=build_args,
             platform=platform,
             build_platform=this_platform(),
-            ignore=_ignore(path, folder),
+            ignore=read_ignore(path, folder),
             contexts=_Contexts(contexts, lambda name, c: self._context(name, c, platform, span)),
             network=self._network,
             allow=self._allow,
             filename=filename,
         )
+        if self.checker is not None:
+            return self.checker(text, request, self, self._pins.lock)
         # A tree is not kept in the store where the text holds somebody's password.
         memory = None if has_credentials(text.decode("utf-8", "replace")) else self._memory
         lowered = lower(parse(text, filename, memory), request, self)
         for warning in lowered.warnings:
-            self._progress.warned(warning)
+            # A file that is lowered for several platforms or targets is warned of once.
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._progress.warned(warning)
         return lowered.image
 
     def resolve(self, name: str, platform: Platform, span: Span | None) -> Image:
@@ -139,7 +152,7 @@ class Services:
             raise BuildError("not-yet", f"the named context {name}={context} is not supported yet", span=span)
         if not os.path.isdir(context):
             raise BuildError("no-context", f"the named context {name}={context} is not a folder", span=span)
-        return FolderContext(os.path.abspath(context), _ignore("", context))
+        return FolderContext(os.path.abspath(context), read_ignore("", context))
 
 
 class _Contexts(Mapping[str, NamedContext]):
@@ -168,7 +181,8 @@ def this_platform() -> Platform:
     return parse_platform("")
 
 
-def _read(path: str, span: Span | None) -> bytes:
+def read_dockerfile(path: str, span: Span | None) -> bytes:
+    """The bytes of a Dockerfile, `-` for standard input; BuildError `no-dockerfile`."""
     if path == "-":
         return _bounded(sys.stdin.buffer.read(LARGEST_TEXT + 1), "the Dockerfile on standard input")
     try:
@@ -190,7 +204,7 @@ def _bounded(text: bytes, name: str) -> bytes:
     return text
 
 
-def _ignore(dockerfile: str, folder: str) -> tuple[str, ...]:
+def read_ignore(dockerfile: str, folder: str) -> tuple[str, ...]:
     """The patterns for a context: of NAME.dockerignore beside the Dockerfile NAME, else of the context."""
     from buildtool.graph.ignore import parse_ignore
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from buildtool.cli.outputs import Output
 from buildtool.cli.outside import Outside
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
-from buildtool.cli.services import Remembered, Services
+from buildtool.cli.services import Checker, Remembered, Services
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import BuildOptions, Built, BuiltImage
 from buildtool.executor.progress import Progress
@@ -35,6 +35,7 @@ class Session:
         self._lock_path = ""
         self._pins: Pins | None = None
         self._outside: Outside | None = None
+        self.checker: Checker | None = None
 
     def __enter__(self) -> "Session":
         return self
@@ -135,13 +136,15 @@ class Session:
         lock = read(self._lock_path) if self.request.use_lock else Lock()
         self._outside = Outside(self.store, folder, self._instants, self.progress)
         self._pins = Pins(lock, self._outside, self.request.locked)
-        return Services(
+        services = Services(
             self._pins,
             Remembered(self.store.results),
             self.progress,
             self.request.network,
             self.request.lending.allow,
         )
+        services.checker = self.checker
+        return services
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()

@@ -6,13 +6,15 @@ Only the stages that the target needs are lowered, each through the operations o
 
 from dataclasses import replace
 
-from buildtool.diag import BuildError, BuildErrors, Note, Span, Warned
+from buildtool.diag import BuildError, BuildErrors, Note, Span
 from buildtool.frontends.dockerfile import instructions, tree
 from buildtool.frontends.dockerfile.args import global_args, unused
 from buildtool.frontends.dockerfile.body import Body, Shared
 from buildtool.frontends.dockerfile.copying import copy
 from buildtool.frontends.dockerfile.grammar import ParseCache
-from buildtool.frontends.dockerfile.parse import parse, warnings
+from buildtool.frontends.dockerfile.lint.facts import Record
+from buildtool.frontends.dockerfile.lint.run import check_build
+from buildtool.frontends.dockerfile.parse import parse
 from buildtool.frontends.dockerfile.reference import context_name, familiar
 from buildtool.frontends.dockerfile.request import (
     Bases,
@@ -38,23 +40,34 @@ def lower(file: tree.File, request: Request, bases: Bases, cache: ParseCache | N
     """
     lowering = _Lowering(file, request, bases, cache)
     image = lowering.target()
-    warned = (*warnings(file, request.filename), *_unread(file, request), *unused(file, request))
-    return Lowered(image, warned)
+    return Lowered(image, (*unused(file, request), *check_build(file, request, lowering.record)))
 
 
-def _unread(file: tree.File, request: Request) -> list[Warned]:
-    """What stands in the file and has no effect here yet."""
-    text = "the build checks that this directive sets are not made yet"
-    checks = [d for d in file.directives if d.name == "check"]
-    return [Warned("checks-not-made", text, file.span(request.filename, d.at)) for d in checks]
+def survey(
+    file: tree.File, request: Request, bases: Bases, record: Record, cache: ParseCache | None = None
+) -> None:
+    """Lower for the sake of what `record` takes down: all the stages, or what the request's target needs.
+
+    Raises as `lower` does, after all stages that can be lowered are.
+    """
+    lowering = _Lowering(file, request, bases, cache, record)
+    lowering.reach(lowering.plan.target() if request.target else None)
 
 
 class _Lowering:
-    def __init__(self, file: tree.File, request: Request, bases: Bases, cache: ParseCache | None) -> None:
+    def __init__(
+        self,
+        file: tree.File,
+        request: Request,
+        bases: Bases,
+        cache: ParseCache | None,
+        record: Record | None = None,
+    ) -> None:
         self.file = file
         self.request = request
         self.bases = bases
         self.cache = cache
+        self.record = record or Record()
         self.shared = Shared(file, request)
         self.globals = global_args(file, request, self.shared.expander)
         self.plan = Plan(file, request, self.globals, self.shared.expander)
@@ -63,14 +76,14 @@ class _Lowering:
 
     def target(self) -> Image:
         target = self.plan.target()
-        self._reach(target)
+        self.reach(target)
         return self.done[target].stage.image(origin=self._origin(self.plan.stages[target]))
 
-    def _reach(self, target: int) -> None:
-        """Lower a stage and all that it needs; errors of stages that do not need each other add up."""
+    def reach(self, target: int | None) -> None:
+        """Lower a stage and all that it needs, or all stages; errors of independent stages add up."""
         errors: list[BuildError] = []
         failed: set[int] = set()
-        for index in self.plan.needed(target):
+        for index in range(len(self.plan.stages)) if target is None else self.plan.needed(target):
             if index in self.done:
                 continue
             if failed & set(self.plan.needed(index)):
@@ -95,6 +108,7 @@ class _Lowering:
         if override is not None:
             return Body(self.shared, planned.title, self._context_stage(override, planned))
         body, triggers = self._begin(planned)
+        self.record.began(planned.index, planned.parent, body)
         self._triggers(body, planned, triggers)
         body.trigger_of = None
         for node in planned.node.body:
@@ -118,6 +132,7 @@ class _Lowering:
             image = self._image(planned.base, planned.platform, at)
         except BuildError as error:
             raise error.at(at) from None
+        self._resolved(planned, image)
         stage = self._configured(Stage.of(image, self.request.epoch))
         return Body(self.shared, planned.title, stage), image.config.on_build
 
@@ -146,6 +161,12 @@ class _Lowering:
         if isinstance(context, ImageContext):
             return context.image
         return self.bases.resolve(name, platform or self.request.platform, at)
+
+    def _resolved(self, planned: Planned, image: Image) -> None:
+        """Note the image that a stage begins with, unless a named context says what it is."""
+        if self._context(familiar(planned.base)) is None:
+            wanted = planned.platform or self.request.platform
+            self.record.resolved(planned.index, planned.base, wanted, image)
 
     # ------------------------------------------------------------ instructions
 
@@ -179,6 +200,7 @@ class _Lowering:
                 instructions.config(body, node)
         except BuildError as error:
             raise error.at(body.span(node.at)) from None
+        self.record.saw(planned.index, node, body)
 
     def _source(self, node: tree.Copy | tree.Add, planned: Planned) -> Step | FolderContext:
         """What COPY --from names: a stage before this one, a named context, or an image; else the context."""
@@ -218,7 +240,7 @@ class _Lowering:
             )
         if index not in self.done:
             # A trigger of a base image is the first to name it.
-            self._reach(index)
+            self.reach(index)
         return self.done[index]
 
 

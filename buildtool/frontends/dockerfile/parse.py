@@ -4,7 +4,7 @@ A tree depends on the bytes alone, so a cache keeps it by their digest, and a
 build whose Dockerfile has not changed never loads a parser.
 """
 
-from buildtool.diag import BuildError, Warned
+from buildtool.diag import BuildError
 from buildtool.digest import Plain, key_of
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.grammar import ParseCache, grammar_text
@@ -50,13 +50,3 @@ def _parse(text: bytes, filename: str, cache: ParseCache | None) -> tree.File:
         place = line.place(0, len(line.text))
         raise BuildError("syntax", "this cannot be read as an instruction", span=source.span(place)) from None
     return typed(parsed, source)
-
-
-def warnings(file: tree.File, filename: str) -> list[Warned]:
-    """What is worth a warning in the text itself."""
-    text = "an empty line inside a continued instruction is skipped"
-    hint = "begin the line with # to keep it as a comment"
-    return [
-        Warned("empty-continuation", text, file.span(filename, place), hint)
-        for place in file.empty_continuations
-    ]
