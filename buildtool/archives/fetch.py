@@ -37,6 +37,9 @@ class Blobs(Protocol):
     def read(self, digest: Digest, limit: int) -> bytes:
         """The whole blob, verified."""
 
+    def path(self, digest: Digest) -> str:
+        """The file that holds the blob."""
+
     def writer(self, expect: Digest | None = None) -> AbstractContextManager[Writer]:
         """Writes one blob; raises BuildError `digest-mismatch` at its end for other bytes."""
 
@@ -105,13 +108,16 @@ class HttpFetcher:
                 changed = True
         raise _failed(name, failures, changed=changed)
 
-    def document(self, urls: Sequence[str], name: str, limit: int) -> bytes:
-        """A document that nothing is known of yet; the caller verifies it.  BuildError `download-failed`."""
+    def document(self, urls: Sequence[str], name: str, limit: int, accept: str = "") -> bytes:
+        """A document that nothing is known of yet; the caller verifies it.  BuildError `download-failed`.
+
+        `accept` are the media types wanted, as in HTTP's Accept.
+        """
         failures: list[tuple[Place, str]] = []
         for place in self._places(urls):
             data = bytearray()
             try:
-                self._receive(place, data.extend, limit, None, lambda done, total: None)
+                self._receive(place, data.extend, limit, None, lambda done, total: None, accept)
                 return bytes(data)
             except HttpError as e:
                 failures.append((place, str(e)))
@@ -129,6 +135,7 @@ class HttpFetcher:
         limit: int,
         total: int | None,
         advance: Advance,
+        accept: str = "",
     ) -> None:
         """Download from one place; a transfer that breaks off goes on where it stopped."""
         done = 0
@@ -143,7 +150,7 @@ class HttpFetcher:
         tries = 1 if host in self._down else _TRIES
         for number in range(1, tries + 1):
             try:
-                self._web.get(place.url, sink, limit=limit, offset=done, proxies=place.proxies)
+                self._web.get(place.url, sink, limit=limit, offset=done, proxies=place.proxies, accept=accept)
             except HttpError as e:
                 if not e.again or number == tries:
                     if e.down:
@@ -163,15 +170,29 @@ class LayerFetcher(Protocol):
 
 
 class Fetchers:
-    """An `executor.api.Fetcher` made of parts: files by HTTP, layers by the scheme of their location."""
+    """An `executor.api.Fetcher` made of parts: files by HTTP, layers by the scheme of their location.
 
-    def __init__(self, files: HttpFetcher, layers: Mapping[str, LayerFetcher]) -> None:
+    `addresses` turn a place of an archive whose paths are no addresses, by its name, into those.
+    """
+
+    def __init__(
+        self,
+        files: HttpFetcher,
+        layers: Mapping[str, LayerFetcher],
+        addresses: Mapping[str, Callable[[str], tuple[str, ...]]] | None = None,
+    ) -> None:
         self._files = files
         self._layers = layers
+        self._addresses = addresses or {}
 
     def fetch_file(self, step: FetchSource, advance: Advance) -> None:
         """Put the file's bytes among the blobs."""
-        self._files.fetch_file(step, advance)
+        urls: list[str] = []
+        for url in step.urls:
+            archive, _, path = url.partition(":")
+            find = self._addresses.get(archive)
+            urls += (url,) if find is None else find(path)
+        self._files.fetch_blob(step.digest, step.size, urls, step.name, advance)
 
     def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
         """Put a layer blob among the blobs; BuildError `no-layer-source` for an unknown location."""

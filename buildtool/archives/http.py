@@ -75,17 +75,26 @@ class Web:
         self._guard = threading.Lock()
 
     def get(
-        self, url: str, sink: Sink, *, limit: int, offset: int = 0, proxies: Mapping[str, str] | None = None
+        self,
+        url: str,
+        sink: Sink,
+        *,
+        limit: int,
+        offset: int = 0,
+        proxies: Mapping[str, str] | None = None,
+        accept: str = "",
     ) -> str:
         """Send what follows the first `offset` bytes of the file at `url` to `sink`.
 
         `limit` bounds the whole file, in bytes; `proxies` by scheme serve where the
-        environment names none.  Returns what the server says in Last-Modified.  HttpError,
-        with what was sent before it standing.
+        environment names none; `accept` are the media types wanted.  Returns what the
+        server says in Last-Modified.  HttpError, with what was sent before it standing.
         """
         import urllib3
 
         headers = {"Accept-Encoding": "identity", "User-Agent": _AGENT}
+        if accept:
+            headers["Accept"] = accept
         if offset:
             headers["Range"] = f"bytes={offset}-"
         try:

@@ -4,7 +4,9 @@ For each archive the first of these that names a place is used: the environment
 (BUILDTOOL_DEBIAN_MIRROR, BUILDTOOL_DEBIAN_SECURITY_MIRROR, several separated by
 spaces), `[mirrors]` in buildtool.toml, what the host's apt uses followed by
 Debian's public address, and that address alone.  Behind them all, files that no
-mirror has any longer come from Debian's snapshots.
+mirror has any longer come from Debian's snapshots.  For PyPI and npm it is the
+environment (BUILDTOOL_PYPI_INDEX, BUILDTOOL_NPM_REGISTRY), buildtool.toml, what the
+host's pip and npm use, and the public address.
 """
 
 import os
@@ -25,6 +27,8 @@ _PUBLIC = {
     "debian": "http://deb.debian.org/debian",
     "debian-security": "http://deb.debian.org/debian-security",
 }
+_INDEXES = {"pypi": "https://pypi.org/simple", "npm": "https://registry.npmjs.org"}
+_INDEX_VARIABLES = {"pypi": "BUILDTOOL_PYPI_INDEX", "npm": "BUILDTOOL_NPM_REGISTRY"}
 _SNAPSHOT = "https://snapshot.debian.org/archive"
 #: Snapshots are taken a few times a day: the first one after a release is up to this much later.
 _SNAPSHOT_DELAY = 12 * 3600
@@ -47,7 +51,7 @@ class Mirrors:
     `bases` are URLs of archives without a slash at the end.  `snapshot` is the
     folder of all snapshots, empty for none, and `instants` (seconds) are when the
     packages of a lock were current.  `check_valid_until` false accepts a mirror
-    that stands still.
+    that stands still.  `indexes` are the bases of `pypi` (PEP 503) and `npm`.
     """
 
     bases: Mapping[str, tuple[str, ...]]
@@ -55,10 +59,15 @@ class Mirrors:
     instants: tuple[int, ...] = ()
     proxies: Mapping[str, str] = field(default_factory=dict)
     check_valid_until: bool = True
+    indexes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (url,) for name, url in _INDEXES.items()}
+    )
 
     def places(self, url: str) -> tuple[Place, ...]:
         """Where to get `ARCHIVE:PATH`, or an ordinary URL, which is its own only place."""
         archive, _, path = url.partition(":")
+        if archive == "npm":
+            return tuple(Place(f"{base}/{path}") for base in self.indexes["npm"])
         if archive not in ARCHIVES:
             if urlsplit(url).scheme not in ("http", "https"):
                 raise BuildError("bad-url", f"{url[:200]!r} is not an http or https address")
@@ -102,7 +111,21 @@ def discover(
         instants=instants,
         proxies=apt.proxies,
         check_valid_until=_flag(config, "check-valid-until"),
+        indexes={name: _index(name, config, environ) for name in _INDEXES},
     )
+
+
+def _index(name: str, config: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The bases of an index of packages, the first that is to be asked first."""
+    from buildtool.archives.hostindex import npm_registry, pip_indexes
+
+    explicit = tuple(environ.get(_INDEX_VARIABLES[name], "").split())
+    for url in explicit:
+        _checked(url, _INDEX_VARIABLES[name])
+    found = explicit or _configured(config, name)
+    if not found:
+        found = pip_indexes(environ) if name == "pypi" else npm_registry(environ)
+    return tuple(url.rstrip("/") for url in found or (_INDEXES[name],))
 
 
 def _configuration(folder: str | None) -> Table:
@@ -117,7 +140,7 @@ def _configuration(folder: str | None) -> Table:
         except OSError as e:
             raise BuildError("config-unreadable", f"cannot read {path}: {e.strerror}") from e
     mirrors = parse(data, path, _KIND).table("mirrors")
-    mirrors.only(*ARCHIVES, "snapshot", "check-valid-until")
+    mirrors.only(*ARCHIVES, *_INDEXES, "snapshot", "check-valid-until")
     return mirrors
 
 

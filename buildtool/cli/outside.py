@@ -4,7 +4,7 @@ A build that has everything never makes any of it, nor imports what it is made o
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from buildtool.executor.progress import Finished, Progress, StepInfo
 from buildtool.graph.model import FetchSource, GitSource, ImageSource
 from buildtool.lock.debian import DebianRequest
 from buildtool.lock.model import DebianPins, FilePin
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonPins, PythonRequest, python_pins
 from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.archives.fetch import Fetchers, HttpFetcher
     from buildtool.archives.git import Git
     from buildtool.archives.http import Web
+    from buildtool.archives.pypi import WheelIndex
 
 #: Steps of the plan count from 0; what happens before there is a plan comes before them.
 BEFORE_THE_PLAN = -1
@@ -56,6 +59,20 @@ class Outside:
 
         with self._telling(f"choose Debian packages for {request.name}"):
             return DebianArchive(self._http).debian(request)
+
+    def python(self, request: PythonRequest) -> PythonPins:
+        """Choose wheels from the index as it is now, and tell that this goes on."""
+        from buildtool.archives.wheels import choose
+
+        with self._telling(f"choose Python packages for {request.name}"):
+            return python_pins(request, choose(self._wheels, request))
+
+    def node(self, archives: Sequence[NodeArchive]) -> Sequence[NodePin]:
+        """Download archives of a registry and hold them against their integrity."""
+        from buildtool.archives.npm import bring
+
+        with self._telling(f"look at {len(archives)} packages of npm"):
+            return bring(self._http, archives)
 
     def file(self, url: str, expect: Digest | None) -> FilePin:
         """Download the file of a URL as it is now, and tell that this goes on."""
@@ -121,7 +138,14 @@ class Outside:
     def _fetchers(self) -> "Fetchers":
         from buildtool.archives.fetch import Fetchers
 
-        return Fetchers(self._http, {"oci-layout": _LayoutLayers(self._store)})
+        layers = {"oci-layout": _LayoutLayers(self._store)}
+        return Fetchers(self._http, layers, {"pypi": lambda filename: self._wheels.addresses(filename)})
+
+    @cached_property
+    def _wheels(self) -> "WheelIndex":
+        from buildtool.archives.pypi import WheelIndex
+
+        return WheelIndex(self._http)
 
 
 class _LayoutLayers:

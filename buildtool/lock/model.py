@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from buildtool.digest import Digest, sha256
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.npm import NodePin
+from buildtool.lock.pypi import PythonPins
 
 #: The format that this tool writes, and the newest that it reads.
 FORMAT = 1
@@ -77,7 +79,8 @@ class Lock:
     `clock` is the instant, in seconds, of the first recording: what steps that use
     the network see as the present.  `images` goes from `NAME PLATFORM` to the
     digest of a manifest, `files` from a URL without credentials to its file, `git` from
-    `URL#REF` to a commit, `debian` from `DebianRequest.id` to packages.
+    `URL#REF` to a commit, `debian` from `DebianRequest.id` to packages, `pypi` from
+    `PythonRequest.id` to wheels, `npm` from the place of an archive to what it is.
     """
 
     format: int = FORMAT
@@ -86,6 +89,8 @@ class Lock:
     files: Mapping[str, FilePin] = field(default_factory=dict)
     git: Mapping[str, str] = field(default_factory=dict)
     debian: Mapping[str, DebianPins] = field(default_factory=dict)
+    pypi: Mapping[str, PythonPins] = field(default_factory=dict)
+    npm: Mapping[str, NodePin] = field(default_factory=dict)
 
     def instants(self) -> tuple[int, ...]:
         """The dates of the releases that packages were chosen from, newest first, each once."""

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from buildtool.diag import BuildError
@@ -11,6 +12,8 @@ from buildtool.digest import parse_digest
 from buildtool.lock import instant
 from buildtool.lock.debian import ARCHIVES, DebianPackage
 from buildtool.lock.model import FORMAT, DebianPins, FilePin, Lock, ReleasePin
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonPins, Wheel
 from buildtool.lock.toml import Kind, Table, parse
 
 _T = TypeVar("_T")
@@ -57,10 +60,10 @@ def _lock(top: Table) -> Lock:
             span=top.source.find((), "format"),
             hint="use the newer buildtool that wrote it",
         )
-    top.only("format", "clock", "images", "files", "git", "debian")
+    top.only("format", "clock", "images", "files", "git", "debian", "pypi", "npm")
     images = top.table("images")
     files, git = top.table("files"), top.table("git")
-    debian = top.table("debian")
+    debian, pypi, npm = top.table("debian"), top.table("pypi"), top.table("npm")
     return Lock(
         format=written,
         clock=_clock(top),
@@ -68,6 +71,8 @@ def _lock(top: Table) -> Lock:
         files={url: _pin(files, url, _file) for url in files.tree},
         git={ref: _pin(git, ref, _commit) for ref in git.tree},
         debian={name: _debian(debian.table(name)) for name in debian.tree},
+        pypi={name: _python(pypi.table(name)) for name in pypi.tree},
+        npm={place: _pin(npm, place, partial(_archive, place)) for place in npm.tree},
     )
 
 
@@ -89,7 +94,7 @@ def _pin(table: Table, key: str, parse: Callable[[str], _T]) -> _T:
     except ValueError as e:
         table.fail(str(e), key)
     except BuildError as e:
-        if e.code != "bad-digest":
+        if e.code not in ("bad-digest", "bad-package-lock"):
             raise
         table.fail(e.message, key)
 
@@ -127,6 +132,32 @@ def _debian(table: Table) -> DebianPins:
         releases=table.parsed("releases", _release),
         resolved=table.parsed("resolved", _package),
     )
+
+
+def _python(table: Table) -> PythonPins:
+    table.only("python", "platform", "requirements", "constraints", "resolved")
+    return PythonPins(
+        python=table.text("python"),
+        platform=table.text("platform"),
+        requirements=table.texts("requirements"),
+        constraints=table.texts("constraints") if "constraints" in table.tree else (),
+        resolved=table.parsed("resolved", _wheel),
+    )
+
+
+def _wheel(text: str) -> Wheel:
+    words = text.split(" ")
+    if len(words) != 5 or not words[4].startswith("pypi:"):
+        raise ValueError("a wheel is: project version size digest pypi:file")
+    project, version, size, digest, place = words
+    return Wheel(project, version, place.removeprefix("pypi:"), _size(size), parse_digest(digest))
+
+
+def _archive(place: str, text: str) -> NodePin:
+    words = text.split(" ")
+    if len(words) != 3:
+        raise ValueError("an archive is: digest size integrity")
+    return NodePin(NodeArchive(place, words[2]), _size(words[1]), parse_digest(words[0]))
 
 
 def _release(text: str) -> ReleasePin:

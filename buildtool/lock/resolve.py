@@ -1,7 +1,7 @@
 """Pins while a build asks for them: known ones are used, missing ones are found and recorded."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.lock.debian import DebianPackage, DebianRequest
 from buildtool.lock.model import DebianPins, FilePin, Lock
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonPins, PythonRequest, Wheel
 
 _UPDATE = "run the build once without --locked, and commit the lock"
 
@@ -25,6 +27,12 @@ class Resolver(Protocol):
 
     def commit(self, url: str, ref: str) -> str:
         """The commit of a branch, a tag or (empty) the default branch as it is now; BuildError if none."""
+
+    def python(self, request: PythonRequest) -> PythonPins:
+        """Choose wheels from the index as it is now; BuildError if it cannot be done."""
+
+    def node(self, archives: Sequence[NodeArchive]) -> Sequence[NodePin]:
+        """Download archives and hold them against their integrity; BuildError if one is not it."""
 
 
 class Pins:
@@ -91,6 +99,30 @@ class Pins:
                 raise BuildError("checksum-mismatch", f"{name} is {found}, not {expect}")
             self._lock = replace(self._lock, git={**self._lock.git, name: found})
             return found
+
+    def python(self, request: PythonRequest) -> tuple[Wheel, ...]:
+        """The wheels of a request."""
+        with self._guard:
+            known = self._lock.pypi.get(request.id)
+            if known is not None and known.answers(request):
+                return known.resolved
+            state = "asks for other Python packages than" if known is not None else "is not in"
+            self._changeable(f"{request.name} ({request.platform}) {state} the lock")
+            found = self._resolver.python(request)
+            self._lock = replace(self._lock, pypi={**self._lock.pypi, request.id: found})
+            return found.resolved
+
+    def node(self, archives: Sequence[NodeArchive]) -> tuple[NodePin, ...]:
+        """What the archives of a package-lock.json are, in their order."""
+        with self._guard:
+            pins = self._lock.npm
+            missing = [a for a in archives if a.place not in pins or pins[a.place].archive != a]
+            if missing:
+                self._changeable(f"{missing[0].place} is not in the lock")
+                found = self._resolver.node(missing)
+                pins = {**pins, **{pin.archive.place: pin for pin in found}}
+                self._lock = replace(self._lock, npm=pins)
+            return tuple(pins[a.place] for a in archives)
 
     def clock(self, now: Callable[[], int]) -> int:
         """The instant that steps with network see: the lock's, or the present, not yet recorded."""

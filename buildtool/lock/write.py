@@ -8,6 +8,8 @@ from buildtool.diag import BuildError
 from buildtool.lock.debian import DebianPackage
 from buildtool.lock.instant import spell
 from buildtool.lock.model import DebianPins, FilePin, Lock, ReleasePin
+from buildtool.lock.npm import NodePin
+from buildtool.lock.pypi import PythonPins, Wheel
 
 _HEADER = "# Written by buildtool. Keep it under version control; do not edit it by hand.\n"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -30,6 +32,12 @@ def dumps(lock: Lock) -> str:
     for name, pins in sorted(lock.debian.items()):
         rows.append(f"\n[debian.{_key(name)}]\n")
         rows += _debian(pins)
+    for name, wheels in sorted(lock.pypi.items()):
+        rows.append(f"\n[pypi.{_key(name)}]\n")
+        rows += _python(wheels)
+    if lock.npm:
+        rows.append("\n[npm]\n")
+        rows += [f"{_quoted(place)} = {_quoted(_archive(pin))}\n" for place, pin in sorted(lock.npm.items())]
     return "".join(rows)
 
 
@@ -72,6 +80,23 @@ def _debian(pins: DebianPins) -> Iterable[str]:
     yield from _lines("packages", sorted(pins.packages))
     yield from _lines("releases", [_release(r) for r in pins.releases])
     yield from _lines("resolved", [_package(p) for p in pins.resolved])
+
+
+def _python(pins: PythonPins) -> Iterable[str]:
+    yield f"python = {_quoted(pins.python)}\n"
+    yield f"platform = {_quoted(pins.platform)}\n"
+    yield from _lines("requirements", sorted(pins.requirements))
+    if pins.constraints:
+        yield from _lines("constraints", sorted(pins.constraints))
+    yield from _lines("resolved", [_wheel(w) for w in sorted(pins.resolved, key=lambda w: w.project)])
+
+
+def _wheel(wheel: Wheel) -> str:
+    return f"{wheel.project} {wheel.version} {wheel.size} {wheel.digest} pypi:{wheel.filename}"
+
+
+def _archive(pin: NodePin) -> str:
+    return f"{pin.digest} {pin.size} {pin.archive.integrity}"
 
 
 def _file(pin: FilePin) -> str:
