@@ -22,12 +22,9 @@ COMMANDS = {
         "buildtool.cli.build", "Build an image from a Dockerfile or from targets of BUILD.star files."
     ),
     "run": Lazy("buildtool.cli.run", "Run a command in an image."),
-<<<<<<< buildtool/cli/main.py
     "query": Lazy("buildtool.cli.query", "Find targets of BUILD.star files and what they need."),
-=======
     "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles for mistakes and for what makes builds differ."),
     "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),
->>>>>>> /tmp/work/theirs
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(
