@@ -9,7 +9,15 @@ from buildtool.cli.options import request_of, subject_options
 
 @click.command("graph")
 @subject_options
-def command(**options: Any) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "dot", "mermaid")),
+    default="text",
+    metavar="FORMAT",
+    help="text, json, dot (Graphviz) or mermaid. [default: text]",
+)
+def command(*, form: str, **options: Any) -> None:
     """Print the graph that a build would carry out.
 
     Two builds with the same text give the same image. Inputs stand before the steps that use
@@ -17,7 +25,10 @@ def command(**options: Any) -> None:
     """
     from buildtool.cli.progress.choose import choose
     from buildtool.cli.session import Session
+    from buildtool.graph.draw import as_dot, as_json, as_mermaid
     from buildtool.graph.dump import dump
 
+    forms = {"text": dump, "json": as_json, "dot": as_dot, "mermaid": as_mermaid}
+
     with choose("plain") as view, Session(request_of(**options), view) as session:
-        click.echo(dump(list(session.roots())), nl=False)
+        click.echo(forms[form](list(session.roots())), nl=False)

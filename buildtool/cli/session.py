@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from buildtool.cli.outputs import Output
 from buildtool.cli.outside import Outside
@@ -21,6 +22,9 @@ from buildtool.graph.model import Image
 from buildtool.lock.model import FILE_NAME, Lock
 from buildtool.lock.resolve import Pins
 from buildtool.store import Store
+
+if TYPE_CHECKING:
+    from buildtool.cli.accounts import Accounts
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -78,9 +82,19 @@ class Session:
         if built.used_network:
             self._pins.record_clock(present)
             self._write_lock()
+        accounts = self.accounts()
+        with self.store.results.batch():
+            for root in roots:
+                accounts.keep(root)
         for image in built.images:
             self._warn_of_network(image)
         return built
+
+    def accounts(self) -> "Accounts":
+        """What the images of this place were made of when they were last built."""
+        from buildtool.cli.accounts import Accounts
+
+        return Accounts(self.store, self._lock_path)
 
     def write(self, built: Built) -> tuple[str, ...]:
         """Name the images in the store and write the outputs; the places that were written."""
