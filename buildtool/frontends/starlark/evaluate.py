@@ -32,6 +32,20 @@ MAX_LOADS = 50
 _LIBRARY = ("StructType", "CallStack", "Json", "Partial", "Map", "Filter")
 
 
+def library() -> sl.Globals:
+    """The functions of Starlark that files have, beside the primitives."""
+    return sl.Globals.extended_by([getattr(sl.LibraryExtension, n) for n in _LIBRARY])
+
+
+def dialect() -> sl.Dialect:
+    """The syntax that files may use."""
+    syntax = sl.Dialect.standard()
+    syntax.enable_f_strings = True
+    syntax.enable_keyword_only_arguments = True
+    syntax.enable_types = sl.DialectTypes.ENABLE
+    return syntax
+
+
 @dataclass(frozen=True, slots=True)
 class _Frozen:
     """A loaded file, the files behind it, and whether it asked for the configuration."""
@@ -52,11 +66,8 @@ class Evaluator:
         self._mark = mark
         self._sources: dict[str, str] = {}
         self._builtins = Builtins(self._sources.get, mark, configuration)
-        self._globals = sl.Globals.extended_by([getattr(sl.LibraryExtension, n) for n in _LIBRARY])
-        self._dialect = sl.Dialect.standard()
-        self._dialect.enable_f_strings = True
-        self._dialect.enable_keyword_only_arguments = True
-        self._dialect.enable_types = sl.DialectTypes.ENABLE
+        self._globals = library()
+        self._dialect = dialect()
         self._prelude, self._bring_in = self._frozen_prelude()
         self._frozen: dict[ModuleLabel, _Frozen] = {}
         self._loading: list[ModuleLabel] = []
