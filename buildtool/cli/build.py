@@ -20,7 +20,8 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     multiple=True,
     metavar="SPEC",
     help="Where to write: type=oci,dest=FILE.tar; type=oci,dest=DIR,tar=false; type=docker,dest=FILE.tar;"
-    " with compression=gzip or zstd. [default: the store alone]",
+    " with compression=gzip or zstd. Or the files: type=local,dest=DIR; type=tar,dest=FILE.tar."
+    " [default: the store alone]",
 )
 @click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
 @click.option(
@@ -43,7 +44,9 @@ def command(
 ) -> int:
     """Build an image.
 
-    CONTEXT is the folder of files that a Dockerfile may copy. A LABEL such as //app:image or
+    CONTEXT is the folder of files that a Dockerfile may copy, or - for a tar archive or a Dockerfile on
+    standard input, or the URL of a git repository (https://HOST/PATH.git#REF:FOLDER) or of a tar
+    archive. A LABEL such as //app:image or
     :image names a target of a BUILD.star file. The result is kept in the store under its names,
     and written wherever --output says.
     """
@@ -69,5 +72,7 @@ def command(
             write_metadata(metadata_file, built, request)
         seconds = time.monotonic() - begun
         names = tuple(n.short for n in request.names)
-        view.summary(Summary(built.images, names, written, built.executed, built.cached, seconds))
+        view.summary(
+            Summary(built.images, names, written, built.executed, built.cached, seconds, built.indexes)
+        )
     return 0

@@ -25,7 +25,7 @@ def ast(dockerfile: str, form: str) -> None:
     """
     import os
 
-    from buildtool.cli.services import read_dockerfile
+    from buildtool.cli.contexts import read_dockerfile
     from buildtool.frontends.dockerfile import outline, sexpr
     from buildtool.frontends.dockerfile.parse import parse
 

@@ -83,8 +83,9 @@ def status_of(checked: Sequence[Checked], *, strict: bool = False) -> int:
 
 
 def _check(path: str, arguments: dict[str, str], target: str) -> Checked:
+    from buildtool.cli.contexts import read_dockerfile, read_ignore
     from buildtool.cli.request import DEFAULT_EPOCH
-    from buildtool.cli.services import read_dockerfile, read_ignore, this_platform
+    from buildtool.cli.services import this_platform
     from buildtool.frontends.dockerfile.lint.check import check
     from buildtool.frontends.dockerfile.request import Request
     from buildtool.lock.model import FILE_NAME

@@ -15,7 +15,7 @@ from buildtool.cli.request import (
     pairs,
     parse_epoch,
     parse_network,
-    parse_platform,
+    parse_platforms,
     parse_subject,
 )
 from buildtool.diag import BuildError
@@ -54,10 +54,13 @@ _SUBJECT = (
         "--build-context",
         multiple=True,
         metavar="NAME=PLACE",
-        help="A named context: a folder, oci-layout://DIR.",
+        help="A named context: a folder, oci-layout://DIR, the URL of a git repository or a file.",
     ),
     click.option(
-        "--platform", default="", metavar="OS/ARCH", help="The platform to build for. [default: this one]"
+        "--platform",
+        multiple=True,
+        metavar="OS/ARCH[,...]",
+        help="The platforms to build for. [default: this one]",
     ),
     click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the image's configuration."),
     click.option("--annotation", multiple=True, metavar="KEY=VALUE", help="An annotation of the manifest."),
@@ -121,7 +124,7 @@ def request_of(
     target: str,
     build_arg: tuple[str, ...],
     build_context: tuple[str, ...],
-    platform: str,
+    platform: tuple[str, ...],
     label: tuple[str, ...],
     annotation: tuple[str, ...],
     source_date_epoch: str | None,
@@ -153,7 +156,7 @@ def request_of(
         raise BuildError("bad-usage", "a name or an output is for one target, and here are several")
     return BuildRequest(
         subject,
-        parse_platform(platform),
+        parse_platforms(platform),
         parse_epoch(source_date_epoch, os.environ),
         parse_network(network),
         tuple(dict.fromkeys(names)),

@@ -8,6 +8,8 @@ from buildtool.diag import BuildError, suggestion
 
 COMPRESSIONS = ("gzip", "zstd")
 
+KINDS = ("oci", "docker", "local", "tar", "image", "cacheonly")
+
 _KNOWN = {
     "type",
     "dest",
@@ -27,8 +29,9 @@ class Output:
     """One place to write to.
 
     `kind` is `oci` (an image layout, in a tar archive unless `tar` is false), `docker`
-    (an archive for `docker load`) or `image` (a name in the store alone).  `dest` is a
-    path, or `-` for standard output.
+    (an archive for `docker load`), `local` or `tar` (the files of the image, in a folder
+    or an archive), `image` (a name in the store alone) or `cacheonly` (nothing).  `dest`
+    is a path, or `-` for standard output.
     """
 
     kind: str
@@ -42,10 +45,10 @@ def parse_output(text: str) -> Output:
     """`type=oci,dest=FILE` and its kin; a bare path means `type=local`; BuildError("bad-output")."""
     values = _fields(text)
     kind = values.get("type", "")
-    if kind in ("local", "tar", "cacheonly", "registry"):
+    if kind == "registry":
         raise _not_yet(f"output type={kind}")
-    if kind not in ("oci", "docker", "image"):
-        hint = suggestion(kind, ("oci", "docker", "image")) or "types are oci, docker and image"
+    if kind not in KINDS:
+        hint = suggestion(kind, KINDS) or f"types are {', '.join(KINDS)}"
         raise BuildError("bad-output", f"{kind!r} is not a type of output", hint=hint)
     _check_switches(values)
     output = Output(
@@ -55,8 +58,21 @@ def parse_output(text: str) -> Output:
         tuple(n for n in values.get("name", "").split(",") if n),
         _compression(values.get("compression", "gzip")),
     )
-    if kind == "oci" and not output.dest:
-        raise BuildError("bad-output", "an output of type=oci needs dest=PATH")
+    _check_place(output)
+    return output
+
+
+def _check_place(output: Output) -> None:
+    """Refuse a place that the kind of output cannot be written to."""
+    kind = output.kind
+    if kind in ("oci", "local", "tar") and not output.dest:
+        raise BuildError("bad-output", f"an output of type={kind} needs dest=PATH")
+    if kind in ("local", "tar", "cacheonly") and output.names:
+        raise BuildError("bad-output", f"an output of type={kind} has no name")
+    if kind == "local" and (output.dest == "-" or os.path.isfile(output.dest)):
+        raise BuildError("bad-output", f"type=local writes a folder, and {output.dest!r} is not one")
+    if kind in ("local", "cacheonly"):
+        return
     if kind == "docker" and not output.dest:
         raise _not_yet("loading into a Docker daemon (type=docker without dest=FILE)")
     if kind == "docker" and not output.tar:
@@ -69,9 +85,8 @@ def parse_output(text: str) -> Output:
         raise BuildError(
             "bad-output",
             f"{output.dest!r} is a folder",
-            hint="add tar=false to write an image layout into it",
+            hint="add tar=false to write an image layout into it" if kind == "oci" else "",
         )
-    return output
 
 
 def one_compression(outputs: tuple[Output, ...]) -> str:

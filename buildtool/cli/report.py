@@ -5,23 +5,26 @@ from typing import Any
 
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError
-from buildtool.executor.api import Built, BuiltImage
+from buildtool.executor.api import Built, BuiltImage, BuiltIndex
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def write_iidfile(path: str, built: Built) -> None:
     """The digest of the manifest, without a line end, as buildx writes it."""
-    if len(built.images) != 1:
+    found = [i.digest for i in built.indexes] or [i.manifest for i in built.images]
+    if len(found) != 1:
         raise BuildError("bad-usage", "--iidfile is for one image, and here are several")
-    _write(path, str(built.images[0].manifest))
+    _write(path, str(found[0]))
 
 
 def write_metadata(path: str, built: Built, request: BuildRequest) -> None:
     """buildx's keys, and ours: `hermetic` and the steps that make it false; a list for several images."""
     import json
 
-    records = [metadata_of(image, request) for image in built.images]
+    records = [index_metadata(index, request) for index in built.indexes]
+    records = records or [metadata_of(image, request) for image in built.images]
     document: Any = records[0] if len(records) == 1 else records
     _write(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
 
@@ -44,6 +47,25 @@ def metadata_of(image: BuiltImage, request: BuildRequest) -> dict[str, Any]:
         record["image.name"] = ",".join(n.full for n in request.names)
     if image.network_steps:
         record["network-steps"] = list(image.network_steps)
+    return record
+
+
+def index_metadata(index: BuiltIndex, request: BuildRequest) -> dict[str, Any]:
+    """An index as the metadata file tells of it; `images` has its images by platform."""
+    images = {str(image.platform): metadata_of(image, request) for image in index.images}
+    record: dict[str, Any] = {
+        "containerimage.descriptor": {
+            "mediaType": _INDEX,
+            "digest": str(index.digest),
+            "size": index.size,
+        },
+        "containerimage.digest": str(index.digest),
+        "hermetic": all(image.hermetic for image in index.images),
+        "images": images,
+        "source-date-epoch": request.epoch,
+    }
+    if request.names:
+        record["image.name"] = ",".join(n.full for n in request.names)
     return record
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
+from buildtool.cli.contexts import is_elsewhere
 from buildtool.cli.lending import Lending
 from buildtool.cli.names import ImageName
 from buildtool.cli.outputs import Output
@@ -33,7 +34,10 @@ _KNOWN_ARCHITECTURES = {
 
 @dataclass(frozen=True, slots=True)
 class DockerfileSubject:
-    """A Dockerfile with its context; `file` empty for CONTEXT/Dockerfile and `-` for standard input."""
+    """A Dockerfile with its context, a folder, `-` (standard input), or an address.
+
+    `file` is empty for CONTEXT/Dockerfile and `-` for standard input.
+    """
 
     context: str
     file: str = ""
@@ -58,7 +62,7 @@ class BuildRequest:
     """All that a build depends on, and where its result goes; `epoch` in seconds."""
 
     subject: Subject
-    platform: Platform
+    platforms: tuple[Platform, ...]
     epoch: int = DEFAULT_EPOCH
     network: Network = "default"
     names: tuple[ImageName, ...] = ()
@@ -100,9 +104,7 @@ def parse_subject(
     if len(arguments) > 1:
         raise BuildError("bad-usage", f"one build context at a time, not {len(arguments)}")
     context = arguments[0]
-    if context == "-" or "://" in context or context.startswith("git@"):
-        raise BuildError("not-yet", f"the build context {context!r}: only folders are supported yet")
-    if not os.path.isdir(context):
+    if not os.path.isdir(context) and not is_elsewhere(context):
         what = "is not a folder" if os.path.exists(context) else "does not exist"
         raise BuildError("no-context", f"the build context {context!r} {what}")
     return DockerfileSubject(
@@ -153,10 +155,14 @@ def pairs(
     return tuple(found.items())
 
 
+def parse_platforms(texts: Iterable[str]) -> tuple[Platform, ...]:
+    """The platforms of several flags or one with commas, each once; this machine's where none is named."""
+    named = [part.strip() for text in texts for part in text.split(",")]
+    return tuple(dict.fromkeys(parse_platform(text) for text in named or [""]))
+
+
 def parse_platform(text: str) -> Platform:
     """`linux/amd64`, `arm64`, `linux/arm/v7`; empty for this machine's."""
-    if "," in text:
-        raise BuildError("not-yet", "images of several platforms in one build are not supported yet")
     parts = text.split("/") if text else ["linux", os.uname().machine]
     if len(parts) == 1:
         parts = ["linux", parts[0]]

@@ -86,7 +86,7 @@ def _built(label: str, platform: str) -> "Digest":
 
     request = BuildRequest(
         LabelSubject((label,), os.getcwd()),
-        parse_platform(platform),
+        (parse_platform(platform),),
         parse_epoch(None, os.environ),
         jobs=len(os.sched_getaffinity(0)),
     )

@@ -1,24 +1,21 @@
 """What the frontends need of other rooms: Dockerfiles lowered, images by name, packages by request."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from buildtool.address import has_credentials
+from buildtool.address import has_credentials, public
+from buildtool.cli.contexts import Opened, fetched_file, git_files, open_folder, read_ignore
 from buildtool.diag import BuildError, Span, Warned
 from buildtool.digest import Digest
 from buildtool.executor.progress import Progress
 from buildtool.frontends.dockerfile.request import Bases, FolderContext, ImageContext, NamedContext, Request
-from buildtool.graph.model import Image, Network, Platform
+from buildtool.graph.model import FetchSource, Image, Network, Origin, Platform, Step
+from buildtool.graph.stage import Stage
 from buildtool.lock.debian import DebianPackage, DebianRequest
 from buildtool.lock.model import FilePin, Lock
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
-
-#: Bytes of the largest Dockerfile and of the largest ignore file.
-LARGEST_TEXT = 1 << 20
-
 
 #: Checks the text of a Dockerfile, and gives an image in the place of the one that it describes.
 Checker: TypeAlias = Callable[[bytes, Request, Bases, Lock], Image]
@@ -75,29 +72,42 @@ class Services:
         span: Span | None,
     ) -> Image:
         """The image of the Dockerfile at `path`; a context is an image, a folder, or a place by its URL."""
+        opened = open_folder(path, folder, span)
+        return self.lowered(opened, contexts, build_args, target, platform, epoch, span)
+
+    def lowered(
+        self,
+        opened: Opened,
+        contexts: Mapping[str, Image | str],
+        build_args: Mapping[str, str],
+        target: str | None,
+        platform: Platform,
+        epoch: int,
+        span: Span | None = None,
+    ) -> Image:
+        """The image of a Dockerfile whose text is at hand."""
         from buildtool.frontends.dockerfile.lower import lower
         from buildtool.frontends.dockerfile.parse import parse
 
-        text = read_dockerfile(path, span)
-        filename = "Dockerfile" if path == "-" else os.path.relpath(path)
         request = Request(
-            folder=os.path.abspath(folder),
+            folder=opened.folder,
             epoch=epoch,
             target=target or "",
             build_args=build_args,
             platform=platform,
             build_platform=this_platform(),
-            ignore=read_ignore(path, folder),
-            contexts=_Contexts(contexts, lambda name, c: self._context(name, c, platform, span)),
+            ignore=opened.ignore,
+            files=opened.files,
+            contexts=_Contexts(contexts, lambda name, c: self._context(name, c, platform, epoch, span)),
             network=self._network,
             allow=self._allow,
-            filename=filename,
+            filename=opened.filename,
         )
         if self.checker is not None:
-            return self.checker(text, request, self, self._pins.lock)
+            return self.checker(opened.text, request, self, self._pins.lock)
         # A tree is not kept in the store where the text holds somebody's password.
-        memory = None if has_credentials(text.decode("utf-8", "replace")) else self._memory
-        lowered = lower(parse(text, filename, memory), request, self)
+        memory = None if has_credentials(opened.text.decode("utf-8", "replace")) else self._memory
+        lowered = lower(parse(opened.text, opened.filename, memory), request, self)
         for warning in lowered.warnings:
             # A file that is lowered for several platforms or targets is warned of once.
             if warning not in self._warned:
@@ -142,17 +152,45 @@ class Services:
             raise error.at(span) from None
 
     def _context(
-        self, name: str, context: Image | str, platform: Platform, span: Span | None
+        self, name: str, context: Image | str, platform: Platform, epoch: int, span: Span | None
     ) -> NamedContext:
         if isinstance(context, Image):
             return ImageContext(context)
         if context.startswith("oci-layout://"):
             return ImageContext(self.base_image(context, platform, span))
+        if context.startswith("docker-image://"):
+            return ImageContext(self.base_image(context.removeprefix("docker-image://"), platform, span))
+        try:
+            files = self._elsewhere(context, epoch)
+        except BuildError as error:
+            raise error.at(span) from None
+        if files is not None:
+            stage = Stage.scratch(platform, epoch).based_on(files, f"context {name}")
+            return ImageContext(stage.image())
         if "://" in context or context.startswith("target:"):
             raise BuildError("not-yet", f"the named context {name}={context} is not supported yet", span=span)
         if not os.path.isdir(context):
             raise BuildError("no-context", f"the named context {name}={context} is not a folder", span=span)
         return FolderContext(os.path.abspath(context), read_ignore("", context))
+
+    def _elsewhere(self, context: str, epoch: int) -> Step | None:
+        """The files of a named context that is a git repository or a URL, pinned; None for others.
+
+        As in BuildKit, the file of a URL is not unpacked.
+        """
+        from buildtool.frontends.dockerfile.adding import adding, git_source
+        from buildtool.frontends.dockerfile.remote import is_url, parse_git
+
+        reference = None if os.path.isdir(context) else parse_git(context, context=True)
+        title = f"context {public(context)}"
+        if reference is not None:
+            origin = Origin(f"context {reference.url}")
+            return git_files(git_source(reference, commit=self.commit, origin=origin), epoch)
+        if is_url(context):
+            file = adding(context, "", keep_git_dir=False, bases=self, origin=Origin(title))
+            assert isinstance(file, FetchSource)
+            return fetched_file(file, epoch, title)
+        return None
 
 
 class _Contexts(Mapping[str, NamedContext]):
@@ -179,42 +217,3 @@ def this_platform() -> Platform:
     from buildtool.cli.request import parse_platform
 
     return parse_platform("")
-
-
-def read_dockerfile(path: str, span: Span | None) -> bytes:
-    """The bytes of a Dockerfile, `-` for standard input; BuildError `no-dockerfile`."""
-    if path == "-":
-        return _bounded(sys.stdin.buffer.read(LARGEST_TEXT + 1), "the Dockerfile on standard input")
-    try:
-        with open(path, "rb") as file:
-            return _bounded(file.read(LARGEST_TEXT + 1), path)
-    except OSError as error:
-        shown = os.path.relpath(path)
-        raise BuildError(
-            "no-dockerfile",
-            f"cannot read {shown}: {error.strerror}",
-            span=span,
-            hint="-f PATH names another Dockerfile" if span is None else "",
-        ) from error
-
-
-def _bounded(text: bytes, name: str) -> bytes:
-    if len(text) > LARGEST_TEXT:
-        raise BuildError("dockerfile-too-large", f"{name} has more than {LARGEST_TEXT} bytes")
-    return text
-
-
-def read_ignore(dockerfile: str, folder: str) -> tuple[str, ...]:
-    """The patterns for a context: of NAME.dockerignore beside the Dockerfile NAME, else of the context."""
-    from buildtool.graph.ignore import parse_ignore
-
-    places = [f"{dockerfile}.dockerignore"] if dockerfile not in ("", "-") else []
-    for place in (*places, os.path.join(folder, ".dockerignore")):
-        try:
-            with open(place, "rb") as file:
-                return parse_ignore(file.read(LARGEST_TEXT + 1), os.path.relpath(place))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise BuildError("no-ignore-file", f"cannot read {place}: {error.strerror}") from error
-    return ()

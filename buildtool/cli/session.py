@@ -4,29 +4,29 @@ request -> frontends -> roots -> executor -> Built -> names, archives, layouts
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from buildtool.cli.outputs import Output
+from buildtool.cli.contexts import open_elsewhere, open_folder
 from buildtool.cli.outside import Outside
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services
+from buildtool.cli.writing import ROOTS, write
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import BuildOptions, Built, BuiltImage
 from buildtool.executor.progress import Progress
-from buildtool.graph.model import Image
+from buildtool.graph.model import Image, Index, Platform
 from buildtool.lock.model import FILE_NAME, Lock
 from buildtool.lock.resolve import Pins
 from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.cli.accounts import Accounts
-
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+    from buildtool.frontends.starlark.labels import Label
+    from buildtool.frontends.starlark.workspace import Workspace
 
 
 class Session:
@@ -37,6 +37,7 @@ class Session:
         self.progress = progress
         self.store = Store.open()
         self._lock_path = ""
+        self._told_of_lock = False
         self._pins: Pins | None = None
         self._outside: Outside | None = None
         self.checker: Checker | None = None
@@ -51,14 +52,21 @@ class Session:
 
     # ------------------------------------------------------------ the steps of a build
 
-    def roots(self) -> tuple[Image, ...]:
-        """The graph of what was asked for: an image a target, with labels and annotations of the flags."""
+    def roots(self) -> tuple[Image | Index, ...]:
+        """The graph of what was asked for: an image a target, or an index where there are several platforms.
+
+        Labels and annotations of the flags are in them.
+        """
         subject = self.request.subject
         if isinstance(subject, DockerfileSubject):
-            images = [self._from_dockerfile(subject)]
+            targets = [self._from_dockerfile(subject)]
         else:
-            images = list(self._from_labels(subject))
-        return tuple(_with_extras(image, self.request) for image in images)
+            targets = self._from_labels(subject)
+        roots: list[Image | Index] = []
+        for images in targets:
+            finished = tuple(_with_extras(image, self.request) for image in images)
+            roots.append(finished[0] if len(finished) == 1 else _index(finished))
+        return tuple(roots)
 
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned."""
@@ -77,6 +85,7 @@ class Session:
             compression=self.request.compression,
             runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
             lent=self.request.lending.lent(os.environ),
+            root=any(output.kind in ROOTS for output in self.request.outputs),
         )
         built = Executor(self.store, self._outside, self.progress, options).build(roots)
         if built.used_network:
@@ -98,57 +107,82 @@ class Session:
 
     def write(self, built: Built) -> tuple[str, ...]:
         """Name the images in the store and write the outputs; the places that were written."""
-        for image in built.images:
-            for name in self.request.names:
-                self.store.results.set_ref(name.short, image.manifest)
-        return tuple(self._write_output(output, built) for output in self.request.outputs if output.dest)
+        return write(built, self.request, self.store, self.progress)
 
     # ------------------------------------------------------------ frontends
 
-    def _from_dockerfile(self, subject: DockerfileSubject) -> Image:
-        path = subject.file or os.path.join(subject.context, "Dockerfile")
-        folder = subject.context if path == "-" else os.path.dirname(os.path.abspath(path))
-        services = self._services(folder)
-        return services.dockerfile(
-            path,
-            subject.context,
-            dict(subject.contexts),
-            dict(subject.build_args),
-            subject.target,
-            self.request.platform,
-            self.request.epoch,
-            None,
-        )
+    def _from_dockerfile(self, subject: DockerfileSubject) -> list[Image]:
+        if os.path.isdir(subject.context):
+            path = subject.file or os.path.join(subject.context, "Dockerfile")
+            opened = open_folder(path, subject.context)
+            folder = subject.context if path == "-" else os.path.dirname(os.path.abspath(path))
+            services = self._services(folder)
+        else:
+            self._outside = Outside(self.store, os.getcwd(), self._instants, self.progress)
+            opened = open_elsewhere(
+                subject.context, subject.file, self._outside, self.store.blobs, self.request.epoch
+            )
+            services = self._services(os.getcwd(), opened.lock)
+        return [
+            services.lowered(
+                opened,
+                dict(subject.contexts),
+                dict(subject.build_args),
+                subject.target,
+                platform,
+                self.request.epoch,
+            )
+            for platform in self.request.platforms
+        ]
 
-    def _from_labels(self, subject: LabelSubject) -> Iterator[Image]:
+    def _from_labels(self, subject: LabelSubject) -> list[list[Image]]:
+        """The images of each target; BUILD files are read for each platform, since select() asks for it."""
         from buildtool.frontends.starlark.workspace import Workspace
 
-        with Workspace.open(
-            subject.folder,
-            memory=Remembered(self.store.results),
-            flags=self.request.flags,
-            platform=self.request.platform,
-        ) as workspace:
-            services = self._services(workspace.root)
-            for text in subject.labels:
-                targets = workspace.targets(text)
-                for label in targets:
-                    try:
-                        yield workspace.lower(label, self.request.platform, self.request.epoch, services)
-                    except BuildError as error:
-                        # A pattern means whatever can be built among the targets that it matches.
-                        if error.code != "not-an-image" or len(targets) == 1:
-                            raise
-            for warning in workspace.warnings:
-                self.progress.warned(warning)
+        found: dict[Label, dict[Platform, Image]] = {}
+        warned: dict[Warned, None] = {}
+        services: Services | None = None
+        for platform in self.request.platforms:
+            opened = Workspace.open(
+                subject.folder,
+                memory=Remembered(self.store.results),
+                flags=self.request.flags,
+                platform=platform,
+            )
+            with opened as workspace:
+                services = services or self._services(workspace.root)
+                for label, image in self._images(workspace, subject, platform, services):
+                    found.setdefault(label, {})[platform] = image
+                warned.update(dict.fromkeys(workspace.warnings))
+        for warning in warned:
+            self.progress.warned(warning)
+        return [list(images.values()) for images in found.values()]
 
-    def _services(self, folder: str) -> Services:
-        """The services of a build whose lock is in `folder`."""
-        from buildtool.lock.read import read
+    def _images(
+        self, workspace: "Workspace", subject: LabelSubject, platform: Platform, services: Services
+    ) -> "Iterator[tuple[Label, Image]]":
+        for text in subject.labels:
+            targets = workspace.targets(text)
+            for label in targets:
+                try:
+                    yield label, workspace.lower(label, platform, self.request.epoch, services)
+                except BuildError as error:
+                    # A pattern means whatever can be built among the targets that it matches.
+                    if error.code != "not-an-image" or len(targets) == 1:
+                        raise
 
-        self._lock_path = os.path.join(folder, FILE_NAME)
-        lock = read(self._lock_path) if self.request.use_lock else Lock()
-        self._outside = Outside(self.store, folder, self._instants, self.progress)
+    def _services(self, folder: str, text: bytes | None = None) -> Services:
+        """The services of a build whose lock is in `folder`, or is a `text` that came with its context."""
+        from buildtool.lock.read import loads, read
+
+        lock = Lock()
+        if self.request.use_lock and text is None:
+            self._lock_path = os.path.join(folder, FILE_NAME)
+            lock = read(self._lock_path)
+        elif self.request.use_lock and text:
+            lock = loads(text, FILE_NAME)
+        if self._outside is None:
+            self._outside = Outside(self.store, folder, self._instants, self.progress)
         self._pins = Pins(lock, self._outside, self.request.locked)
         services = Services(
             self._pins,
@@ -166,10 +200,21 @@ class Session:
     # ------------------------------------------------------------ results
 
     def _write_lock(self) -> None:
-        if self.request.use_lock and self._pins is not None and self._pins.changed:
-            from buildtool.lock.write import write
+        if not self.request.use_lock or self._pins is None or not self._pins.changed:
+            return
+        if self._lock_path:
+            from buildtool.lock.write import write as write_lock
 
-            write(self._lock_path, self._pins.lock)
+            write_lock(self._lock_path, self._pins.lock)
+        elif not self._told_of_lock:
+            self._told_of_lock = True
+            self.progress.warned(
+                Warned(
+                    "lock-not-kept",
+                    "what this build pinned is not kept: its context is not a folder of this machine",
+                    hint=f"a {FILE_NAME} beside its Dockerfile would be obeyed",
+                )
+            )
 
     def _warn_of_network(self, image: BuiltImage) -> None:
         if image.hermetic:
@@ -184,22 +229,18 @@ class Session:
             )
         )
 
-    def _write_output(self, output: Output, built: Built) -> str:
-        from buildtool.oci.archive import write_archive, write_archive_file
-        from buildtool.oci.export import Export, write_layout
 
-        names = tuple(name.full for name in self.request.names)
-        exports = [Export(i.manifest, i.manifest_size, _MANIFEST, names, i.platform) for i in built.images]
-        docker = output.kind == "docker"
-        if not output.tar:
-            write_layout(output.dest, exports, self.store.blobs)
-        elif output.dest != "-":
-            write_archive_file(output.dest, exports, self.store.blobs, docker=docker)
-        elif sys.stdout.isatty():
-            raise BuildError("bad-output", "an archive is not for a terminal: redirect it, or name a file")
-        else:
-            write_archive(sys.stdout.buffer, exports, self.store.blobs, docker=docker)
-        return output.dest
+def _index(images: tuple[Image, ...]) -> Index:
+    """The index of the images of several platforms; BuildError if two of them are for the same."""
+    names = [str(image.platform) for image in images]
+    for name in names:
+        if names.count(name) > 1:
+            raise BuildError(
+                "same-platform",
+                f"two of the platforms asked for give an image for {name}",
+                hint="FROM --platform names it, whatever is asked for; build for that one alone",
+            )
+    return Index(images, origin=images[0].origin)
 
 
 def _with_extras(image: Image, request: BuildRequest) -> Image:

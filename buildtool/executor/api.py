@@ -44,7 +44,8 @@ class BuildOptions:
     """How to carry a graph out; none of it may change what comes out, but `present` for network steps.
 
     `present` is the instant, in seconds, of the recording (the lock's clock), seen by
-    steps that use the network.  `compression` is `gzip` or `zstd`.
+    steps that use the network.  `compression` is `gzip` or `zstd`.  With `root` the
+    whole root filesystem of each image is also made an archive.
     """
 
     jobs: int
@@ -53,6 +54,7 @@ class BuildOptions:
     compression: str = "gzip"
     runtime: str | None = None
     lent: Lent = Lent()
+    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """A finished image, its manifest and config among the store's blobs."""
+    """A finished image, its manifest and config among the store's blobs; `root` a tar of all its files."""
 
     manifest: Digest
     manifest_size: int
@@ -77,13 +79,27 @@ class BuiltImage:
     layers: tuple[BuiltLayer, ...]
     hermetic: bool
     network_steps: tuple[str, ...] = ()
+    root: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIndex:
+    """The index of the images of several platforms, among the store's blobs; its size in bytes."""
+
+    digest: Digest
+    size: int
+    images: tuple[BuiltImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build gave: one image a root, and how it went.  `used_network` asks for a lock's clock."""
+    """What a build gave: its images, the indexes that some of them are in, and how it went.
+
+    `used_network` asks for a lock's clock.
+    """
 
     images: tuple[BuiltImage, ...]
     executed: int
     cached: int
     used_network: bool
+    indexes: tuple[BuiltIndex, ...] = ()

@@ -1,10 +1,10 @@
 """Assembly: a finished root filesystem and a config become an image among the store's blobs."""
 
 from buildtool.digest import parse_digest, sha256
-from buildtool.executor.api import BuiltImage, BuiltLayer
+from buildtool.executor.api import BuiltImage, BuiltIndex, BuiltLayer
 from buildtool.executor.carry import Carrier
 from buildtool.executor.outputs import Chain
-from buildtool.graph.model import Image
+from buildtool.graph.model import Image, Index
 from buildtool.layers.compression import compression
 
 
@@ -20,10 +20,8 @@ class Assembly:
 
         layers = tuple(self._layer(chain, n) for n in range(len(chain.layers)))
         manifest, config = assemble(image, layers)
-        blobs = self._carrier.store.blobs
         for document in (config, manifest):
-            if not blobs.has(sha256(document)):
-                blobs.put(document)
+            self._put(document)
         return BuiltImage(
             manifest=sha256(manifest),
             manifest_size=len(manifest),
@@ -32,11 +30,25 @@ class Assembly:
             layers=layers,
             hermetic=not chain.network_steps,
             network_steps=chain.network_steps,
+            root=self._carrier.flatten(chain) if self._carrier.options.root else None,
         )
+
+    def index(self, index: Index, images: tuple[BuiltImage, ...]) -> BuiltIndex:
+        """Write the index of finished images."""
+        from buildtool.oci.convert import assemble_index
+
+        document = assemble_index(images, index.annotations)
+        self._put(document)
+        return BuiltIndex(sha256(document), len(document), images)
+
+    def _put(self, document: bytes) -> None:
+        blobs = self._carrier.store.blobs
+        if not blobs.has(sha256(document)):
+            blobs.put(document)
 
     def _layer(self, chain: Chain, number: int) -> BuiltLayer:
         ref = chain.layers[number]
-        base = self._carrier.bring_base(ref.diff_id, None)
+        base = self._carrier.supply.base(ref.diff_id, None)
         if base is not None:
             return BuiltLayer(parse_digest(base.digest), ref.diff_id, base.size, base.media_type)
         digest, size = self._carrier.compress(chain, number + 1)

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest, Key, Plain, key_of, parse_digest
 from buildtool.executor.api import BuildOptions, Fetcher
 from buildtool.executor.cache import Cache, LayerResult
+from buildtool.executor.emulation import runs_here
 from buildtool.executor.local import Listing, scan
 from buildtool.executor.outputs import (
     Chain,
@@ -25,13 +25,15 @@ from buildtool.executor.outputs import (
 )
 from buildtool.executor.plan import Node
 from buildtool.executor.pool import WorkerProcess
-from buildtool.executor.progress import Finished, Progress
+from buildtool.executor.progress import Progress
 from buildtool.executor.specs import file_work, run_work, trees_of
+from buildtool.executor.supply import Supply
 from buildtool.executor.work import (
     ChainTree,
     CompressWork,
     Event,
     FileTree,
+    FlattenWork,
     LayerMissing,
     LayerRef,
     LiteralTree,
@@ -41,13 +43,13 @@ from buildtool.executor.work import (
 from buildtool.graph.ignore import IgnoreMatcher
 from buildtool.graph.keys import key
 from buildtool.graph.model import (
-    BaseLayer,
     FetchSource,
     FileOp,
     GitSource,
     ImageSource,
     LiteralSource,
     LocalSource,
+    Platform,
     Run,
 )
 from buildtool.layers.finishers import FINISHERS
@@ -56,9 +58,6 @@ from buildtool.store import Store
 
 #: Moves when the sandbox changes what a process sees, or what is kept of what it leaves behind.
 SANDBOX = 1
-
-#: Downloads of one step that go on at once: mirrors do not like more.
-_DOWNLOADS = 8
 
 _TAIL_BYTES = 32 << 10
 _TAIL_ROWS = 30
@@ -86,12 +85,10 @@ class Carrier:
         self.store = store
         self.cache = cache
         self.options = options
-        self._fetcher = fetcher
+        self.supply = Supply(store, fetcher, progress)
         self._progress = progress
-        self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
         self._fresh: set[Key] = set()
         self._listings: dict[str, str] = {}
-        self._fetching: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._worker: WorkerProcess | None = None
         self._closed = False
@@ -129,7 +126,7 @@ class Carrier:
     def _image(self, step: ImageSource) -> Chain:
         chain = Chain()
         for layer in step.layers:
-            self._bases[layer.diff_id] = (step, layer)
+            self.supply.know(step, layer)
             chain = chain.on_top(LayerRef(layer.diff_id, layer.digest), "", ())
         return chain
 
@@ -209,7 +206,7 @@ class Carrier:
             output = self._layer(node, step, known)
             if output is not None:
                 return output, How()
-            self._bring(node, known)
+            self.supply.bring(node, known)
             result, outcome = self._make(node, step, known, keys)
         base = self._base(step, known)
         ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
@@ -219,7 +216,7 @@ class Carrier:
     def _make(
         self, node: Node, step: FileOp | Run, known: dict[int, Output], keys: tuple[Key, ...]
     ) -> tuple[LayerResult, Outcome]:
-        trees = trees_of(known, self._listing_file, lambda files: self._git_archive(files.key))
+        trees = trees_of(known, self._listing_file, lambda files: self.supply.git_archive(files.key))
         form = self.options.compression if node.exported else None
         if isinstance(step, FileOp):
             outcome = self._send(node, file_work(step, trees, form or "none"))
@@ -247,95 +244,7 @@ class Carrier:
         self._fresh.add(name)
         return result
 
-    # ------------------------------------------------------------ bytes
-
-    def _bring(self, node: Node, known: dict[int, Output]) -> None:
-        """See to it that the bytes behind the inputs are in the store, fetching side by side."""
-        for output in known.values():
-            if isinstance(output, Chain):
-                for layer in output.layers:
-                    self.bring_base(layer.diff_id, node)
-        missing: dict[str, Node] = {}
-        for source in node.inputs:
-            name = self._lacking(source)
-            if name:
-                missing.setdefault(name, source)
-        if missing:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
-                list(pool.map(self._fetch, missing.values()))
-
-    def _lacking(self, source: Node) -> str:
-        """What a source has to bring before it can be used, by a name; empty if it is there."""
-        step = source.step
-        if isinstance(step, FetchSource) and not self.store.blobs.has(step.digest):
-            return step.digest
-        if isinstance(step, GitSource):
-            name = key(step, lambda s: None)
-            if self._known_archive(name) is None:
-                return name
-        return ""
-
-    def _fetch(self, source: Node) -> None:
-        name = self._lacking(source)
-        with self._lock:
-            only_one = self._fetching.setdefault(name, threading.Lock())
-        with only_one:
-            if self._lacking(source):
-                self._fetch_now(source)
-
-    def _fetch_now(self, source: Node) -> None:
-        begun = time.monotonic()
-        self._progress.started(source.info)
-        try:
-            size = self._bytes_from_outside(source)
-        except BuildError as e:
-            self._progress.failed(source.info, e.at(source.info.span))
-            raise
-        took = time.monotonic() - begun
-        self._progress.finished(source.info, Finished(cached=False, seconds=took, size=size))
-
-    def _bytes_from_outside(self, source: Node) -> int:
-        """Bring a source's blob; its size."""
-        step = source.step
-        if isinstance(step, FetchSource):
-            self._fetcher.fetch_file(
-                step,
-                lambda done, total: self._progress.advanced(source.info, "download", done, total),
-            )
-            return step.size
-        assert isinstance(step, GitSource)
-        archive = self._fetcher.fetch_git(step)
-        self.store.results.put(key(step, lambda s: None), "git", archive.encode())
-        return self.store.blobs.size(archive)
-
-    def _known_archive(self, name: Key) -> Digest | None:
-        """The blob with the files of a commit, if it is there."""
-        data = self.store.results.get(name)
-        archive = None if data is None else parse_digest(data.decode())
-        return archive if archive is not None and self.store.blobs.has(archive) else None
-
-    def _git_archive(self, name: Key) -> Digest:
-        archive = self._known_archive(name)
-        if archive is None:
-            raise LayerMissing("the files of a git commit")
-        return archive
-
-    def bring_base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
-        """The layer as the base image has it, its blob brought; None for a layer of our own."""
-        found = self._bases.get(diff_id)
-        if found is None:
-            return None
-        source, layer = found
-        if not self.store.blobs.has(layer.digest):
-            info = node.info if node else None
-            self._fetcher.fetch_layer(
-                source,
-                layer.digest,
-                lambda done, total: self._progress.advanced(info, "download", done, total) if info else None,
-            )
-        return layer
+    # ------------------------------------------------------------ forms of what is made
 
     def compress(self, chain: Chain, layers: int) -> tuple[Digest, int]:
         """The stored form, in the build's compression, of the chain's layer number `layers` - 1."""
@@ -345,11 +254,25 @@ class Carrier:
         found = self.cache.stored(diff_id, form)
         if found is None:
             for layer in part.layers:
-                self.bring_base(layer.diff_id, None)
+                self.supply.base(layer.diff_id, None)
             outcome = self._worker_process().carry_out(CompressWork(part, form), lambda event: None)
             self.cache.keep_form(outcome)
             found = parse_digest(outcome.blob), outcome.blob_size
         return found
+
+    def flatten(self, chain: Chain) -> Digest:
+        """The blob that is a plain tar archive of all files of the chain."""
+        name = key_of({"root": chain.chain_id})
+        known = self.store.results.get(name)
+        found = None if known is None else self.cache.stored(parse_digest(known.decode()), "none")
+        if found is not None:
+            return found[0]
+        for layer in chain.layers:
+            self.supply.base(layer.diff_id, None)
+        outcome = self._worker_process().carry_out(FlattenWork(chain.tree), lambda event: None)
+        self.cache.keep_form(outcome)
+        self.store.results.put(name, "root", outcome.diff_id.encode())
+        return parse_digest(outcome.blob)
 
     def _send(self, node: Node, spec: Spec) -> Outcome:
         tail = _Tail()
@@ -368,6 +291,9 @@ class Carrier:
                 raise LayerMissing(e.message) from e
             if e.code == "run-failed":
                 e.output = tail.text()
+            step = node.step
+            if isinstance(step, Run) and not runs_here(step.platform.architecture):
+                raise _no_emulator(step.platform, e) from e
             raise
 
     def _worker_process(self) -> WorkerProcess:
@@ -407,6 +333,17 @@ def _world(step: Run) -> Plain:
         "clock": clock.VERSION if step.frozen else 0,
         "finishers": [[name, FINISHERS[name].version] for name in step.finishers],
     }
+
+
+def _no_emulator(platform: Platform, error: BuildError) -> BuildError:
+    """What is behind the failure of a process of another platform."""
+    return BuildError(
+        "no-emulator",
+        f"this machine does not run processes for {platform}: {error.message}",
+        hint="apt-get install qemu-user-static binfmt-support; or build on a machine of that platform",
+        output=error.output,
+        exit_status=1,
+    )
 
 
 class _Tail:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import INSECURE, BuildOptions, Built, BuiltImage, Fetcher
+from buildtool.executor.api import INSECURE, BuildOptions, Built, BuiltImage, BuiltIndex, Fetcher
 from buildtool.executor.assembly import Assembly
 from buildtool.executor.cache import Cache
 from buildtool.executor.carry import Carrier
@@ -103,11 +103,16 @@ class _Build:
             self._carry_out(pending)
         assembly = Assembly(self.carrier)
         images: list[BuiltImage] = []
+        indexes: list[BuiltIndex] = []
         for root in roots:
-            of_root = root.images if isinstance(root, Index) else (root,)
-            images += [assembly.image(image, self._rootfs(image)) for image in of_root]
+            if isinstance(root, Index):
+                of_root = tuple(assembly.image(image, self._rootfs(image)) for image in root.images)
+                indexes.append(assembly.index(root, of_root))
+                images += of_root
+            else:
+                images.append(assembly.image(root, self._rootfs(root)))
         used = any(i.network_steps for i in images)
-        return Built(tuple(images), self.executed, self.cached, used)
+        return Built(tuple(images), self.executed, self.cached, used, tuple(indexes))
 
     def _rootfs(self, image: Image) -> Chain:
         if image.rootfs is None:

@@ -237,7 +237,13 @@ class CompressWork(msgspec.Struct, frozen=True, tag="compress"):
     compression: str
 
 
-Spec: TypeAlias = FileWork | RunWork | LaunchWork | CompressWork
+class FlattenWork(msgspec.Struct, frozen=True, tag="flatten"):
+    """Make one plain tar archive of all files of a chain."""
+
+    chain: ChainTree
+
+
+Spec: TypeAlias = FileWork | RunWork | LaunchWork | CompressWork | FlattenWork
 
 
 class Outcome(msgspec.Struct, frozen=True):

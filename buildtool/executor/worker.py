@@ -20,6 +20,7 @@ from buildtool.executor.work import (
     CompressWork,
     Event,
     FileWork,
+    FlattenWork,
     LaunchWork,
     Outcome,
     Request,
@@ -51,6 +52,10 @@ def carry_out(spec: Spec, shop: Workshop, observer: Observer) -> Outcome:
         from buildtool.executor.steps import compress
 
         return compress.carry_out(spec, shop, observer)
+    if isinstance(spec, FlattenWork):
+        from buildtool.executor.steps import flatten
+
+        return flatten.carry_out(spec, shop, observer)
     raise TypeError(type(spec).__name__)
 
 

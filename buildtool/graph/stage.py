@@ -150,6 +150,10 @@ class Stage:
         )
         return moved._layer(step, f"WORKDIR {full}")
 
+    def based_on(self, files: Step, text: str) -> "Stage":
+        """Begin with the files of a step, which are one layer."""
+        return self._layer(files, text)
+
     def _layer(self, step: Step, text: str) -> "Stage":
         entry = History(created_by=text, author=self.author)
         return replace(self, rootfs=step, history=self.history.and_then(entry))

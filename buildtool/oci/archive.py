@@ -10,8 +10,6 @@ load` of any age understand.
 import io
 import json
 import os
-import secrets
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -25,8 +23,8 @@ from buildtool.oci.export import (
     index_json,
     needed,
     oci_layout_json,
-    output_failed,
     tagged,
+    write_whole,
 )
 from buildtool.oci.model import LARGEST_DOCUMENT, Manifest, decode_manifest
 from buildtool.store import Blobs
@@ -67,29 +65,8 @@ def write_archive(sink: BinaryIO, exports: Sequence[Export], blobs: Blobs, *, do
 
 
 def write_archive_file(path: str, exports: Sequence[Export], blobs: Blobs, *, docker: bool = False) -> None:
-    """Write an archive to a path: complete under its name or not at all, and on disk.
-
-    What exists there and is no regular file (a pipe, a terminal) is written to as it
-    is.  BuildError `output-failed`, and those of `write_archive`.
-    """
-    try:
-        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            with open(path, "wb") as out:
-                write_archive(out, exports, blobs, docker=docker)
-            return
-        unfinished = f"{path}.{secrets.token_hex(4)}"
-        try:
-            with open(unfinished, "xb") as out:
-                write_archive(out, exports, blobs, docker=docker)
-                out.flush()
-                os.fsync(out.fileno())
-            os.rename(unfinished, path)
-        except BaseException:
-            if os.path.exists(unfinished):
-                os.unlink(unfinished)
-            raise
-    except OSError as exc:
-        raise output_failed(path, exc) from exc
+    """Write an archive to a path by `write_whole`, with its errors and those of `write_archive`."""
+    write_whole(path, lambda out: write_archive(out, exports, blobs, docker=docker))
 
 
 def _docker_manifest(exports: Sequence[Export], blobs: Blobs) -> bytes:

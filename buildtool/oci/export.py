@@ -8,7 +8,8 @@ archives of `buildtool.oci.archive` into one file.
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -126,6 +127,31 @@ def write_layout(folder: str, exports: Sequence[Export], blobs: Blobs) -> None:
         _place(f"{folder}/index.json", index)
     except OSError as exc:
         raise output_failed(folder, exc) from exc
+
+
+def write_whole(path: str, write_to: Callable[[BinaryIO], None]) -> None:
+    """Write a file: complete under its name or not at all, and on disk.
+
+    What exists there and is no regular file (a pipe, a terminal) is written to as it
+    is.  BuildError `output-failed`.
+    """
+    try:
+        if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            with open(path, "wb") as out:
+                write_to(out)
+            return
+        unfinished = f"{path}.{secrets.token_hex(4)}"
+        try:
+            with open(unfinished, "xb") as out:
+                write_to(out)
+                out.flush()
+                os.fsync(out.fileno())
+            os.rename(unfinished, path)
+        except BaseException:
+            _discard(unfinished)
+            raise
+    except OSError as exc:
+        raise output_failed(path, exc) from exc
 
 
 def output_failed(path: str, exc: OSError) -> BuildError:

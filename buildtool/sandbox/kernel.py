@@ -57,3 +57,9 @@ def _checked(result: int, subject: str | None = None) -> None:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), subject)
+
+
+def architecture() -> str:
+    """This machine's architecture by OCI's name."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

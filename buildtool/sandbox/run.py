@@ -109,13 +109,15 @@ class Sandbox:
             binds.append(HostMount(points.file(path), source, read_only=False))
         if process.clock is not None:
             binds.append(HostMount(bundle.CLOCK_TARGET, self._clock(process.architecture, process.clock)))
+        # The kernel sees the system calls of an emulator, so they are filtered as its own.
+        process = replace(process, mounts=mounts, architecture=kernel.architecture())
         machine = Machine(
             self._in_user_namespace,
             self._open_files,
             self._filter(process.architecture),
             _own_capabilities() if process.insecure else 0,
         )
-        document = bundle.config(replace(process, mounts=mounts), rootfs, tuple(binds), machine)
+        document = bundle.config(process, rootfs, tuple(binds), machine)
         _write(os.path.join(folder, "config.json"), json.dumps(document, ensure_ascii=False).encode())
 
     def _clock(self, architecture: str, instant: int) -> str:

@@ -6,8 +6,8 @@ from buildtool.cli.progress.view import Summary, View
 
 
 class Quiet(View):
-    """Writes the digest of each image to standard output; errors are told by the caller."""
+    """Writes the digest of each result to standard output; errors are told by the caller."""
 
     def summary(self, summary: Summary) -> None:
-        for image in summary.images:
-            print(image.manifest, file=sys.stdout)
+        for digest in [i.digest for i in summary.indexes] or [i.manifest for i in summary.images]:
+            print(digest, file=sys.stdout)

@@ -87,9 +87,12 @@ class RawJson(View):
             }
             for image in summary.images
         ]
+        found = [str(index.digest) for index in summary.indexes]
+        indexes = {"indexes": found} if found else {}
         self._write(
             result={
                 "images": images,
+                **indexes,
                 "names": list(summary.names),
                 "written": list(summary.written),
                 "executed": summary.executed,

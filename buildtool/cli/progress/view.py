@@ -7,7 +7,7 @@ from typing import TextIO
 from buildtool.cli.progress.output import that_matters
 from buildtool.cli.progress.wording import cut, plural, seconds, size
 from buildtool.diag import BuildError
-from buildtool.executor.api import BuiltImage
+from buildtool.executor.api import BuiltImage, BuiltIndex
 from buildtool.executor.progress import Progress
 
 
@@ -21,6 +21,7 @@ class Summary:
     executed: int
     cached: int
     seconds: float
+    indexes: tuple[BuiltIndex, ...] = ()
 
 
 class View(Progress):
@@ -56,6 +57,9 @@ def closing(summary: Summary, width: int = 100) -> list[str]:
         ]
         total = sum(layer.size for layer in image.layers)
         rows.append(f"  {size(total):>8}  in {plural(len(image.layers), 'layer')}")
+    for index in summary.indexes:
+        platforms = ", ".join(str(image.platform) for image in index.images)
+        rows.append(f"{index.digest}  index of {platforms}")
     rows += [f"named {name}" for name in summary.names]
     rows += [f"wrote {place}" for place in summary.written]
     steps = f"{plural(summary.executed, 'step')} executed, {summary.cached} from the cache"

@@ -12,7 +12,8 @@ from buildtool.executor import local
 from buildtool.executor.local import Listing, Row
 from buildtool.executor.work import ArchiveTree, ChainTree, FileTree, LiteralTree, LocalTree, Tree
 from buildtool.executor.workshop import Observer, Workshop
-from buildtool.layers.entry import Content, FileContent, FileSlice, Kind
+from buildtool.layers.entry import Content, FileContent, Kind
+from buildtool.layers.plain import entries_in
 from buildtool.layers.tree import Stack
 
 
@@ -72,20 +73,13 @@ def open_tree(tree: Tree, shop: Workshop, observer: Observer) -> SourceTree:
 
 
 def _archived(path: str) -> Iterator[tuple[bytes, Item]]:
-    """The files of an archive of our own, their bytes where they lie in it."""
-    import tarfile
-
-    with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
-        for member in archive:
-            name = member.name.encode("utf-8", "surrogateescape")
-            if member.isdir():
-                yield name, _FOLDER
-            elif member.issym():
-                target = member.linkname.encode("utf-8", "surrogateescape")
-                yield name, Item(Kind.SYMLINK, 0o777, 0, 0, None, 0, target, 0, 0, (), None, None)
-            else:
-                content = FileSlice(path, member.offset_data, member.size)
-                yield name, _file(member.mode, member.size, content)
+    """The files of an archive of our own, their bytes where they lie in it; times do not count."""
+    for entry, content in entries_in(path):
+        mtime, inode, link = None, None, entry.linkname
+        yield (
+            entry.path,
+            Item(entry.kind, entry.mode, 0, 0, mtime, entry.size, link, 0, 0, (), inode, content),
+        )
 
 
 def _verify(digest: Digest, shop: Workshop) -> None:

@@ -1,6 +1,7 @@
 """ADD from elsewhere: a URL or a git repository as a source of the graph, pinned."""
 
 import re
+from collections.abc import Callable
 
 from buildtool.diag import BuildError
 from buildtool.digest import parse_digest
@@ -27,7 +28,7 @@ def adding(
 ) -> FetchSource | GitSource:
     """The source that a URL or a repository is; BuildErrors of `Bases`, and `bad-checksum`."""
     if isinstance(where, GitReference):
-        return git_source(where, checksum, keep_git_dir=keep_git_dir, bases=bases, origin=origin)
+        return git_source(where, checksum, keep_git_dir=keep_git_dir, commit=bases.commit, origin=origin)
     expect = parse_digest(checksum) if checksum else None
     name = file_name(where)
     if "\0" in name:
@@ -37,9 +38,14 @@ def adding(
 
 
 def git_source(
-    where: GitReference, checksum: str = "", *, keep_git_dir: bool, bases: Bases, origin: Origin
+    where: GitReference,
+    checksum: str = "",
+    *,
+    keep_git_dir: bool = False,
+    commit: Callable[[str, str, str], str],
+    origin: Origin,
 ) -> GitSource:
-    """The files of a repository; a full commit needs no pin."""
+    """The files of a repository; a ref that is no full commit is looked up by `commit` (`Bases.commit`)."""
     if checksum and not _COMMIT.fullmatch(checksum):
         raise BuildError("bad-checksum", f"{checksum!r} is not a commit or the beginning of one")
     full = where.full_commit
@@ -48,7 +54,7 @@ def git_source(
             raise BuildError("checksum-mismatch", f"{where.url} is asked for at {full}, not {beginning}")
     return GitSource(
         url=where.url,
-        commit=full or bases.commit(where.address, where.ref, checksum or where.commit),
+        commit=full or commit(where.address, where.ref, checksum or where.commit),
         subdir=where.subdir,
         keep_git_dir=keep_git_dir or where.keep_git_dir is True,
         submodules=where.submodules,

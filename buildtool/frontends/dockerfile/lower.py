@@ -202,11 +202,14 @@ class _Lowering:
             raise error.at(body.span(node.at)) from None
         self.record.saw(planned.index, node, body)
 
+    def _main_context(self) -> Step | FolderContext:
+        return self.request.files or FolderContext(self.request.folder, self.request.ignore)
+
     def _source(self, node: tree.Copy | tree.Add, planned: Planned) -> Step | FolderContext:
         """What COPY --from names: a stage before this one, a named context, or an image; else the context."""
         flag = node.flag("from")
         if flag is None or not flag.value:
-            return FolderContext(self.request.folder, self.request.ignore)
+            return self._main_context()
         name = flag.value
         if "$" in name:
             raise BuildError(
@@ -220,7 +223,7 @@ class _Lowering:
     def _named(self, name: str, planned: Planned, at: tree.Place, *, numbers: bool) -> Step | FolderContext:
         """The files that a name means; stages are also known by their `numbers`, except to mounts."""
         if not name:
-            return FolderContext(self.request.folder, self.request.ignore)
+            return self._main_context()
         index = None if name.isdigit() and not numbers else self.plan.find(name)
         if index is not None:
             return _files_of(self._earlier(index, planned, name).stage.rootfs)

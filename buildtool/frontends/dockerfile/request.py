@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 from buildtool.diag import Span, Warned
 from buildtool.digest import Digest
-from buildtool.graph.model import Image, Network, Platform
+from buildtool.graph.model import Image, Network, Platform, Step
 from buildtool.graph.stage import FINISHERS
 from buildtool.lock.model import FilePin
 
@@ -52,6 +52,7 @@ class Bases(Protocol):
 class Request:
     """A build of a Dockerfile: `folder` is the context, `ignore` the patterns of its ignore file.
 
+    `files` is the context where it is no folder.
     `target` names a stage, empty for the last one.  `epoch` is in seconds.  Of
     `contexts`, only those that the build needs are looked up.  `allow` holds what the
     person who builds allows beyond the usual (`NETWORK_HOST`).
@@ -64,6 +65,7 @@ class Request:
     platform: Platform = Platform("linux", "amd64")
     build_platform: Platform = Platform("linux", "amd64")
     ignore: tuple[str, ...] = ()
+    files: Step | None = None
     contexts: Mapping[str, NamedContext] = field(default_factory=dict)
     network: Network = "default"
     allow: frozenset[str] = frozenset()

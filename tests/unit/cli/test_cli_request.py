@@ -14,6 +14,7 @@ from buildtool.cli.request import (
     parse_epoch,
     parse_network,
     parse_platform,
+    parse_platforms,
 )
 from buildtool.diag import BuildError
 
@@ -24,7 +25,7 @@ def _request(*what: str, **options: Any) -> Any:
         "target": "",
         "build_arg": (),
         "build_context": (),
-        "platform": "linux/amd64",
+        "platform": ("linux/amd64",),
         "label": (),
         "annotation": (),
         "source_date_epoch": None,
@@ -56,8 +57,7 @@ def test_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("//a:b",), {"target": "x"}, "bad-usage"),
         (("//a:b", ":c"), {"tag": ("x",)}, "bad-usage"),
         (("/nowhere-at-all",), {}, "no-context"),
-        (("-",), {}, "not-yet"),
-        (("https://example.com/x.git",), {}, "not-yet"),
+        (("ftp://example.com/x",), {}, "no-context"),
         (("/",), {"locked": True, "no_lock": True}, "bad-usage"),
         (("/",), {"build_context": ("novalue",)}, "bad-usage"),
         (("/",), {"network": "bridge"}, "bad-usage"),
@@ -67,6 +67,26 @@ def test_contradictions(what: tuple[str, ...], options: dict[str, Any], code: st
     with pytest.raises(BuildError) as caught:
         _request(*what, **options)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "-",
+        "https://example.com/x.git#main:sub",
+        "http://example.com/x.tar",
+        "git@example.com:x",
+        "github.com/a/b",
+    ],
+)
+def test_contexts_from_elsewhere(context: str) -> None:
+    assert _request(context).subject == DockerfileSubject(context)
+
+
+def test_several_platforms_are_taken_once_each() -> None:
+    found = parse_platforms(["linux/amd64,arm64", "x86_64"])
+    assert [str(platform) for platform in found] == ["linux/amd64", "linux/arm64"]
+    assert len(parse_platforms([])) == 1
 
 
 def test_a_bare_build_argument_comes_from_the_environment() -> None:

@@ -1,0 +1,80 @@
+"""Results to where they were asked for: names of the store, archives, folders."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO
+
+from buildtool.cli.outputs import Output
+from buildtool.cli.request import BuildRequest
+from buildtool.diag import BuildError, Warned
+from buildtool.executor.api import Built
+from buildtool.executor.progress import Progress
+from buildtool.store import Store
+
+if TYPE_CHECKING:
+    from buildtool.oci.export import Export
+
+#: The kinds of outputs that are made of the files of an image.
+ROOTS = ("local", "tar")
+
+
+def write(built: Built, request: BuildRequest, store: Store, progress: Progress) -> tuple[str, ...]:
+    """Name the results in the store and write every output; the places that were written."""
+    for digest in [i.digest for i in built.indexes] or [i.manifest for i in built.images]:
+        for name in request.names:
+            store.results.set_ref(name.short, digest)
+    return tuple(_written(o, built, request, store, progress) for o in request.outputs if o.dest)
+
+
+def _written(output: Output, built: Built, request: BuildRequest, store: Store, progress: Progress) -> str:
+    from buildtool.cli import rootfs
+    from buildtool.oci.archive import write_archive
+    from buildtool.oci.export import write_layout
+
+    if output.kind == "local":
+        _tell_of(rootfs.write_folder(output.dest, built.images, store.blobs), progress)
+    elif output.kind == "tar":
+        _to_file(output.dest, lambda sink: rootfs.write_tar(sink, built.images, store.blobs))
+    elif not output.tar:
+        write_layout(output.dest, exports(built, request), store.blobs)
+    else:
+        docker = output.kind == "docker"
+        found = exports(built, request)
+        _to_file(output.dest, lambda sink: write_archive(sink, found, store.blobs, docker=docker))
+    return output.dest
+
+
+def exports(built: Built, request: BuildRequest) -> "list[Export]":
+    """What stands in the index of a layout: the index of several platforms, or the image."""
+    from buildtool.oci.export import Export
+    from buildtool.oci.model import INDEX, MANIFEST
+
+    names = tuple(name.full for name in request.names)
+    if built.indexes:
+        return [Export(i.digest, i.size, INDEX, names) for i in built.indexes]
+    return [Export(i.manifest, i.manifest_size, MANIFEST, names, i.platform) for i in built.images]
+
+
+def _to_file(path: str, write_to: Callable[[BinaryIO], None]) -> None:
+    """Write a file by `write_whole`; `-` is our standard output."""
+    from buildtool.oci.export import write_whole
+
+    if path != "-":
+        write_whole(path, write_to)
+    elif sys.stdout.isatty():
+        raise BuildError("bad-output", "an archive is not for a terminal: redirect it, or name a file")
+    else:
+        write_to(sys.stdout.buffer)
+
+
+def _tell_of(skipped: list[bytes], progress: Progress) -> None:
+    if skipped:
+        first = skipped[0].decode("utf-8", "backslashreplace")
+        others = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
+        progress.warned(
+            Warned(
+                "device-not-made",
+                f"only root can make the device {first}{others}",
+                hint="type=tar writes devices for any user",
+            )
+        )

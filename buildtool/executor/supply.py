@@ -1,0 +1,123 @@
+"""Supply: bytes that sources stand for, brought into the store when a step is about to need them."""
+
+import threading
+import time
+
+from buildtool.diag import BuildError
+from buildtool.digest import Digest, Key, parse_digest
+from buildtool.executor.api import Fetcher
+from buildtool.executor.outputs import Chain, Output
+from buildtool.executor.plan import Node
+from buildtool.executor.progress import Finished, Progress
+from buildtool.executor.work import LayerMissing
+from buildtool.graph.keys import key
+from buildtool.graph.model import BaseLayer, FetchSource, GitSource, ImageSource
+from buildtool.store import Store
+
+#: Downloads of one step that go on at once: mirrors do not like more.
+_DOWNLOADS = 8
+
+
+class Supply:
+    """Brings files, commits and layers of base images, each once.  Used from many threads."""
+
+    def __init__(self, store: Store, fetcher: Fetcher, progress: Progress) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._progress = progress
+        self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
+        self._fetching: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def know(self, step: ImageSource, layer: BaseLayer) -> None:
+        """Remember where a layer of a base image can be had."""
+        self._bases[layer.diff_id] = (step, layer)
+
+    def bring(self, node: Node, known: dict[int, Output]) -> None:
+        """See to it that the bytes behind the inputs are in the store, fetching side by side."""
+        for output in known.values():
+            if isinstance(output, Chain):
+                for layer in output.layers:
+                    self.base(layer.diff_id, node)
+        missing: dict[str, Node] = {}
+        for source in node.inputs:
+            name = self._lacking(source)
+            if name:
+                missing.setdefault(name, source)
+        if missing:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
+                list(pool.map(self._fetch, missing.values()))
+
+    def _lacking(self, source: Node) -> str:
+        """What a source has to bring before it can be used, by a name; empty if it is there."""
+        step = source.step
+        if isinstance(step, FetchSource) and not self._store.blobs.has(step.digest):
+            return step.digest
+        if isinstance(step, GitSource):
+            name = key(step, lambda s: None)
+            if self._known_archive(name) is None:
+                return name
+        return ""
+
+    def _fetch(self, source: Node) -> None:
+        name = self._lacking(source)
+        with self._lock:
+            only_one = self._fetching.setdefault(name, threading.Lock())
+        with only_one:
+            if self._lacking(source):
+                self._fetch_now(source)
+
+    def _fetch_now(self, source: Node) -> None:
+        begun = time.monotonic()
+        self._progress.started(source.info)
+        try:
+            size = self._bytes_from_outside(source)
+        except BuildError as e:
+            self._progress.failed(source.info, e.at(source.info.span))
+            raise
+        took = time.monotonic() - begun
+        self._progress.finished(source.info, Finished(cached=False, seconds=took, size=size))
+
+    def _bytes_from_outside(self, source: Node) -> int:
+        """Bring a source's blob; its size."""
+        step = source.step
+        if isinstance(step, FetchSource):
+            self._fetcher.fetch_file(
+                step,
+                lambda done, total: self._progress.advanced(source.info, "download", done, total),
+            )
+            return step.size
+        assert isinstance(step, GitSource)
+        archive = self._fetcher.fetch_git(step)
+        self._store.results.put(key(step, lambda s: None), "git", archive.encode())
+        return self._store.blobs.size(archive)
+
+    def _known_archive(self, name: Key) -> Digest | None:
+        """The blob with the files of a commit, if it is there."""
+        data = self._store.results.get(name)
+        archive = None if data is None else parse_digest(data.decode())
+        return archive if archive is not None and self._store.blobs.has(archive) else None
+
+    def git_archive(self, name: Key) -> Digest:
+        """The blob with the files of a commit; LayerMissing if it is gone."""
+        archive = self._known_archive(name)
+        if archive is None:
+            raise LayerMissing("the files of a git commit")
+        return archive
+
+    def base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
+        """The layer as the base image has it, its blob brought; None for a layer of our own."""
+        found = self._bases.get(diff_id)
+        if found is None:
+            return None
+        source, layer = found
+        if not self._store.blobs.has(layer.digest):
+            info = node.info if node else None
+            self._fetcher.fetch_layer(
+                source,
+                layer.digest,
+                lambda done, total: self._progress.advanced(info, "download", done, total) if info else None,
+            )
+        return layer
