@@ -40,7 +40,8 @@ class Project:
         """Begin a build of the base and `text`."""
         # A file of its own: a build that is slow to begin must not read that of the next.
         self.count += 1
-        dockerfile = self.folder / f"Dockerfile{self.count}"
+        dockerfile = self.folder / str(self.count) / "Dockerfile"
+        dockerfile.parent.mkdir()
         dockerfile.write_text(BASE + text)
         out = ["-o", f"type=oci,dest={self.out}"] if not options or "-o" not in options else []
         command = ["build", "--progress=plain", "-f", str(dockerfile), *out, *options, str(self.context)]
