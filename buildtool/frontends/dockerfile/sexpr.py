@@ -12,6 +12,7 @@ heredocs are not part of it.
 
 import re
 
+from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.parse import parse
 from buildtool.frontends.dockerfile.tree import Command, Flag
@@ -36,7 +37,7 @@ def instruction(node: tree.Node, escape: str) -> str:
     if node.flags:
         head.append(f"[{' '.join(quoted(_flag(f)) for f in node.flags)}]")
     if isinstance(node, tree.Onbuild):
-        return f"{head[0]} ({instruction(_trigger(node, escape), escape)})"
+        return f"{head[0]} ({_trigger(node, escape)})"
     return " ".join([*head, *map(quoted, _arguments(node))])
 
 
@@ -44,10 +45,15 @@ def _flag(flag: Flag) -> str:
     return f"--{flag.name}" if flag.value is None else f"--{flag.name}={flag.value}"
 
 
-def _trigger(node: tree.Onbuild, escape: str) -> tree.Node:
+def _trigger(node: tree.Onbuild, escape: str) -> str:
+    """The trigger of an ONBUILD; of what is no instruction, BuildKit's parser keeps the word alone."""
     directive = "" if escape == "\\" else f"# escape={escape}\n"
     text = f"{directive}FROM scratch\n{node.trigger}"
-    return parse(text.encode("utf-8", "replace"), "ONBUILD").stages[0].body[0]
+    try:
+        body = parse(text.encode("utf-8", "replace"), "ONBUILD").stages[0].body
+    except BuildError:
+        body = ()
+    return instruction(body[0], escape) if body else f'{node.trigger.split()[0].lower()} ""'
 
 
 def _arguments(node: tree.Node) -> list[str]:

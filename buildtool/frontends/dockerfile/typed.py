@@ -111,6 +111,8 @@ class _Line:
             raise self._unknown()
         flags = [read_flag(str(t), self._place(t)) for t in self.tokens if t.type == "FLAG"]
         self.arguments = [t for t in self.tokens if t.type != "FLAG"]
+        if self.arguments and self.arguments[0].type == "WORDS":
+            self.arguments = list(_split(self.arguments[0]))
         self.flags = tuple(flags)
         check_flags(self.name, self.flags, self.source.span)
         make: Callable[[], tree.Node] = getattr(self, f"_{self.kind}")
@@ -324,6 +326,14 @@ class _Line:
             raise self._fail("bad-trigger", f"{word.upper()} cannot be an ONBUILD trigger", place)
         trigger = "".join([str(token), *(f"\n{h.body}{h.name}" for h in self.logical.heredocs)])
         return tree.Onbuild(trigger=trigger, **self._common())
+
+
+def _split(words: "Token") -> "Iterator[Token]":
+    """The words of one token, each where it stands."""
+    from lark import Token
+
+    for match in re.finditer(r"[^ \t\v\f\r]+", words):
+        yield Token("WORD", match[0], column=(words.column or 1) + match.start())
 
 
 def _json(text: str) -> Iterator[str]:

@@ -31,6 +31,8 @@ def commands(text: str) -> Iterator[list[str]]:
     word: list[str] | None = None
     for match in _TOKEN.finditer(text):
         kind, piece = match.lastgroup, match[0]
+        if kind == "double" and "$(" in piece:
+            yield from commands(piece[piece.index("$(") + 2 :].strip('"'))
         if kind in ("plain", "single", "double", "escaped"):
             word = word if word is not None else []
             word.append(_unquoted(kind or "", piece))

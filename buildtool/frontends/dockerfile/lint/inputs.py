@@ -93,11 +93,12 @@ def _runs(facts: Facts) -> Iterator[tuple[tree.Run, list[list[str]]]]:
             yield node, list(commands(text_of(node)))
 
 
-def _place(facts: Facts, node: tree.Run, words: list[str]) -> Place:
-    """Where a command stands, found again by its first words."""
-    end = node.heredocs[-1].at.end_line if node.heredocs else node.at.end_line
-    pattern = r"""[\s"',\\]+""".join(re.escape(word) for word in words if word)
-    return facts.find(node.at._replace(end_line=end), rf"(?<![\w./-]){pattern}(?![\w-])")
+def _place(facts: Facts, node: tree.Run, program: str, verb: str = "") -> Place:
+    """Where a program is called, with a verb behind it if it stands on the same line."""
+    whole = node.at._replace(end_line=node.heredocs[-1].at.end_line) if node.heredocs else node.at
+    name = rf"(?<![\w./-]){re.escape(program)}(?![\w-])"
+    found = facts.find(whole, rf"{name}(?=[^;&|]*\s{re.escape(verb)}(?!\S))") if verb else whole
+    return found if found != whole else facts.find(whole, name)
 
 
 def _unchecked_download_in_run(facts: Facts) -> Iterator[Broken]:
@@ -108,7 +109,7 @@ def _unchecked_download_in_run(facts: Facts) -> Iterator[Broken]:
         for words in found:
             if words[0] in ("curl", "wget") and any("://" in word for word in words):
                 yield Broken(
-                    _place(facts, node, words[:1]), f"{words[0]} downloads a file and nothing checks it"
+                    _place(facts, node, words[0]), f"{words[0]} downloads a file and nothing checks it"
                 )
 
 
@@ -126,7 +127,7 @@ def _system_upgrade(facts: Facts) -> Iterator[Broken]:
             verb = next((w for w in words[1:] if w in upgrades.get(words[0], ())), None)
             if verb:
                 yield Broken(
-                    _place(facts, node, words[:1]),
+                    _place(facts, node, words[0], verb),
                     f"{words[0]} {verb} replaces packages by whatever is newest",
                 )
 
@@ -142,7 +143,7 @@ def _unpinned_packages(facts: Facts) -> Iterator[Broken]:
             if loose:
                 more = f" and {len(loose) - 3} more" if len(loose) > 3 else ""
                 yield Broken(
-                    _place(facts, node, words[:1]),
+                    _place(facts, node, words[0], verb.split()[1]),
                     f"{verb} takes any version of {', '.join(loose[:3])}{more}",
                 )
 

@@ -10,7 +10,7 @@ from buildtool.frontends.dockerfile.lint.rule import Broken, Rule
 from buildtool.frontends.dockerfile.tree import Place
 
 _RANDOM = re.compile(r"\$\{?RANDOM\b|/dev/u?random\b|/proc/sys/kernel/random\b")
-_RANDOM_PROGRAMS = {"uuidgen", "mktemp", "shuf", "pwgen", "ssh-keygen"}
+_RANDOM_PROGRAMS = {"uuidgen", "shuf", "pwgen", "ssh-keygen"}
 _WHEN = re.compile(r"(?:BUILD|COMPILE)_?(?:DATE|TIME|TIMESTAMP)|(?:DATE|TIMESTAMP)", re.I)
 _CREATED = ("org.opencontainers.image.created", "org.label-schema.build-date", "build-date")
 
@@ -112,7 +112,7 @@ RULES = (
         "RandomInRun",
         "note",
         "No step draws random numbers.",
-        "`$RANDOM`, `/dev/urandom`, `uuidgen`, `mktemp` and keys that are made in a step differ in each"
+        "`$RANDOM`, `/dev/urandom`, `uuidgen` and keys that are made in a step differ in each"
         " build. A key or an identifier that is baked into an image is also the same in all its containers,"
         " which is hardly what was meant: make it when the container starts.",
         "make it when the container starts, or give it a fixed value",

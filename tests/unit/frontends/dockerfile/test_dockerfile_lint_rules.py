@@ -243,7 +243,7 @@ def test_triggers_of_the_base_are_checked_where_they_fire() -> None:
         ('FROM scratch\nRUN ["date"]\n', ["DateInRun"]),
         ("FROM scratch\nRUN echo up to date; cat /date; date -d @0; update # date\n", []),
         ("FROM scratch\nRUN head -c8 /dev/urandom > /x\n", ["RandomInRun"]),
-        ("FROM scratch\nRUN cd $(mktemp -d)\n", ["RandomInRun"]),
+        ('FROM scratch\nRUN export ID="x-$(uuidgen)"\n', ["RandomInRun"]),
         ("FROM scratch\nRUN openssl rand -hex 8 > /key\n", ["RandomInRun"]),
         ("FROM scratch\nRUN echo $RANDOMIZE uuidgen\n", []),
         ("FROM scratch\nRUN curl -fsSLO https://x.example/a.tgz\n", ["UncheckedDownloadInRun"]),
