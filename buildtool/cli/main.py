@@ -27,6 +27,7 @@ COMMANDS = {
     "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),
     "explain": Lazy("buildtool.cli.explain", "Say why a target would be built again."),
+    "init": Lazy("buildtool.cli.init", "Write a first BUILD.star, or one from a Dockerfile."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(
         "buildtool.cli.validate", "Recompute every digest of an image and report what does not match."

@@ -1,0 +1,183 @@
+"""A Dockerfile as a BUILD.star: each instruction that has an equivalent becomes a step.
+
+What has none stays as a comment in its place and is told, so that a person can decide.
+Variables are left to people too, but for those that the shell of RUN expands itself.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from buildtool.diag import Warned
+from buildtool.frontends.dockerfile import tree
+
+_QUOTED = re.compile(r'"([^"\\$]*)"|\'([^\'\\]*)\'')
+_PLAIN = re.compile(r"[^\"'\\$]*")
+_IMAGE = 'load("@rules//image.star", "image")\n'
+
+
+class _NoEquivalentError(Exception):
+    """Why an instruction has no step."""
+
+
+def convert(file: tree.File, filename: str) -> tuple[str, list[Warned]]:
+    """The text of a BUILD.star with an image a stage, the last of them `image`; and what is not in it."""
+    names = _names(file.stages)
+    warnings: list[Warned] = []
+    parts = [_IMAGE]
+    for number, stage in enumerate(file.stages):
+        rows = [f"    name = {_text(names[number])},"]
+        base = _base(stage.start, file.stages[:number], names)
+        if base:
+            rows.append(f"    base = {_text(base)},")
+        steps = []
+        for node in (*(file.preamble if number == 0 else ()), *_flagged(stage.start), *stage.body):
+            try:
+                steps.append(f"        {_step(node, file.stages[:number], names)},")
+            except _NoEquivalentError as reason:
+                line = file.lines[node.at.line - 1].strip()
+                steps.append(f"        # not converted, {reason}: {line}")
+                span = file.span(filename, node.at)
+                warnings.append(Warned("not-converted", f"left as a comment, because {reason}", span=span))
+        if steps:
+            rows += ["    steps = [", *steps, "    ],"]
+        parts.append("image(\n" + "\n".join(rows) + "\n)\n")
+    return "\n".join(parts), warnings
+
+
+def _names(stages: Sequence[tree.Stage]) -> list[str]:
+    last = len(stages) - 1
+    return [
+        "image" if n == last else s.start.alias.text.lower() if s.start.alias else f"stage-{n}"
+        for n, s in enumerate(stages)
+    ]
+
+
+def _flagged(start: tree.From) -> tuple[tree.From, ...]:
+    return (start,) if start.flags or not _PLAIN.fullmatch(start.base.text) else ()
+
+
+def _base(start: tree.From, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    if start.base.text == "scratch":
+        return ""
+    return _stage(start.base.text, earlier, names) or start.base.text
+
+
+def _stage(text: str, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    """The label of the stage that a name or a number means, or nothing."""
+    for number in reversed(range(len(earlier))):
+        alias = earlier[number].start.alias
+        if text == str(number) or (alias is not None and alias.text.lower() == text.lower()):
+            return f":{names[number]}"
+    return ""
+
+
+def _step(node: tree.Instruction, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    if isinstance(node, tree.Copy | tree.Add):
+        return _copy(node, earlier, names)
+    if isinstance(node, tree.Run):
+        return _run(node)
+    if isinstance(node, tree.Healthcheck):
+        return _healthcheck(node)
+    maker = _STEPS.get(type(node))
+    if maker is None:
+        raise _NoEquivalentError(_REASONS.get(type(node), "it has no equivalent"))
+    return maker(node)
+
+
+def _copy(node: tree.Copy | tree.Add, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    adding = isinstance(node, tree.Add)
+    if node.heredocs:
+        raise _NoEquivalentError("files() has the text of files")
+    sources = [_word(s.text) for s in node.sources]
+    if adding and any("://" in s or s.startswith("git@") for s in sources):
+        raise _NoEquivalentError("its sources are elsewhere")
+    arguments = [_text(sources), _text(_word(node.dest.text))]
+    for flag in node.flags:
+        value = _word(flag.value or "")
+        if flag.name == "from" and not adding:
+            arguments.append(f"from_ = {_text(_stage(value, earlier, names) or value)}")
+        elif flag.name in ("chown", "chmod"):
+            arguments.append(f"{'owner' if flag.name == 'chown' else 'mode'} = {_text(value)}")
+        elif flag.name in ("link", "parents") and not adding and value in ("", "true"):
+            arguments.append(f"{flag.name} = True")
+        elif flag.name != "exclude":
+            raise _NoEquivalentError(f"--{flag.name} has no equivalent")
+    if excluded := [_word(f.value or "") for f in node.flags if f.name == "exclude"]:
+        arguments.append(f"exclude = {_text(excluded)}")
+    return f"{'extract' if adding else 'copy'}({', '.join(arguments)})"
+
+
+def _run(node: tree.Run) -> str:
+    if node.heredocs:
+        raise _NoEquivalentError("it has a heredoc")
+    network = "default"
+    for flag in node.flags:
+        if flag.name != "network":
+            raise _NoEquivalentError(f"--{flag.name} has no equivalent here")
+        network = flag.value or "default"
+    more = "" if network == "none" else f", network = {_text(network)}"
+    return f"run({_command(node.command)}{more})"
+
+
+def _healthcheck(node: tree.Healthcheck) -> str:
+    arguments = ["None" if node.command is None else _command(node.command)]
+    for flag in node.flags:
+        value = flag.value or ""
+        name = flag.name.replace("-", "_")
+        arguments.append(
+            f"{name} = {value if name == 'retries' and value.isdigit() else _text(_word(value))}"
+        )
+    return f"healthcheck({', '.join(arguments)})"
+
+
+def _command(command: tree.Command) -> str:
+    return _text(" ".join(command.words) if command.form == "shell" else list(command.words))
+
+
+def _pairs(pairs: Sequence[tree.Pair]) -> str:
+    return "{" + ", ".join(f"{_text(_word(p.name))}: {_text(_value(p))}" for p in pairs) + "}"
+
+
+def _value(pair: tree.Pair) -> str:
+    if pair.old and "$" not in (pair.value or "") and "\\" not in (pair.value or ""):
+        return pair.value or ""
+    return _word(pair.value or "")
+
+
+def _word(text: str) -> str:
+    """The word without its quotes, where that needs no variables."""
+    if match := _QUOTED.fullmatch(text):
+        return match[1] if match[1] is not None else match[2]
+    if not _PLAIN.fullmatch(text):
+        raise _NoEquivalentError("it needs variables" if "$" in text else "it has quotes")
+    return text
+
+
+def _words(words: Sequence[tree.Word]) -> list[str]:
+    return [_word(w.text) for w in words]
+
+
+def _text(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_STEPS: dict[type, Callable[[Any], str]] = {
+    tree.Env: lambda node: f"env({_pairs(node.pairs)})",
+    tree.Label: lambda node: f"label({_pairs(node.pairs)})",
+    tree.Cmd: lambda node: f"cmd({_command(node.command)})",
+    tree.Entrypoint: lambda node: f"entrypoint({_command(node.command)})",
+    tree.Shell: lambda node: f"shell({_command(node.command)})",
+    tree.Expose: lambda node: f"expose({_text(_words(node.ports))})",
+    tree.Volume: lambda node: f"volume({_text(_words(node.paths))})",
+    tree.Workdir: lambda node: f"workdir({_text(_word(node.path.text))})",
+    tree.User: lambda node: f"user({_text(_word(node.user.text))})",
+    tree.Stopsignal: lambda node: f"stop_signal({_text(_word(node.signal.text))})",
+}
+_REASONS: dict[type, str] = {
+    tree.Arg: "a function's argument, or a flag in buildtool.toml, takes its place",
+    tree.From: "its flags or variables have no equivalent",
+    tree.Onbuild: "triggers have no equivalent",
+    tree.Maintainer: "a label takes its place",
+}

@@ -1,0 +1,93 @@
+"""A first BUILD.star, and Dockerfiles said in Starlark: the twin has the graph of the Dockerfile."""
+
+from pathlib import Path
+
+import pytest
+
+from buildtool.cli.convert import convert
+from buildtool.cli.main import run
+from buildtool.frontends.dockerfile.lower import lower
+from buildtool.frontends.dockerfile.parse import parse
+from buildtool.frontends.dockerfile.request import Request
+from buildtool.frontends.starlark.workspace import Workspace
+from buildtool.graph.dump import dump
+from buildtool.graph.model import Image, Platform
+from tests.support.starlark_services import CannedServices
+
+AMD64 = Platform("linux", "amd64")
+DOCKERFILE = """\
+FROM scratch AS Files
+COPY --chown=1:2 ["a", "b c", "/d/"]
+
+FROM debian:12
+ENV A=1 B="two words"
+ENV OLD one two
+LABEL x=y
+WORKDIR /app
+COPY --from=files --chmod=755 /d /e
+COPY --exclude=*.md src .
+ADD x.tar /x/
+RUN make && \\
+    make install
+RUN --network=none ["sh", "-c", "true"]
+USER app:app
+EXPOSE 80 53/udp
+VOLUME /data
+STOPSIGNAL SIGTERM
+SHELL ["/bin/bash", "-c"]
+HEALTHCHECK --interval=30s --retries=3 CMD curl localhost
+ENTRYPOINT ["/app/run"]
+CMD serve all
+"""
+
+
+class Bases(CannedServices):
+    """Images by name, for both frontends."""
+
+    def resolve(self, name: str, platform: Platform, span: object) -> Image:
+        return self.base_image(name, platform, None)
+
+
+def test_a_converted_dockerfile_has_the_same_graph(tmp_path: Path) -> None:
+    text, warnings = convert(parse(DOCKERFILE.encode(), "Dockerfile"), "Dockerfile")
+    assert warnings == []
+    (tmp_path / "BUILD.star").write_text(text)
+    request = Request(
+        folder=str(tmp_path), epoch=0, platform=AMD64, build_platform=AMD64, filename="Dockerfile"
+    )
+    wanted = lower(parse(DOCKERFILE.encode(), "Dockerfile"), request, Bases()).image
+    with Workspace.open(str(tmp_path)) as workspace:
+        seen = workspace.lower(workspace.label(":image"), AMD64, 0, Bases())
+    assert dump([seen]) == dump([wanted])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ARG V=1", "a flag in buildtool.toml"),
+        ("COPY $A /b", "it needs variables"),
+        ("ENV P=$P:/x", "it needs variables"),
+        ("ADD https://example.org/x /x", "its sources are elsewhere"),
+        ("RUN --mount=type=cache,target=/c make", "--mount"),
+        ("RUN <<E\necho\nE", "heredoc"),
+        ("COPY <<E /x\ntext\nE", "files()"),
+        ("ONBUILD RUN x", "triggers"),
+    ],
+)
+def test_what_has_no_equivalent_is_a_comment_in_its_place(line: str, reason: str) -> None:
+    text, (warning,) = convert(parse(f"FROM scratch\n{line}\n".encode(), "Dockerfile"), "Dockerfile")
+    assert reason in warning.message
+    assert str(warning.span).startswith("Dockerfile:2:")
+    assert f": {line.splitlines()[0]}\n" in text
+
+
+def test_init_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init"]) == 0
+    with Workspace.open(str(tmp_path)) as workspace:
+        assert [t.name for t in workspace.package("").targets] == ["root", "image"]
+    assert run(["init"]) == 2
+    (tmp_path / "BUILD.star").unlink()
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG X\n")
+    assert run(["init", "--from", "Dockerfile"]) == 0
+    assert "# not converted" in (tmp_path / "BUILD.star").read_text()
