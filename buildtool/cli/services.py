@@ -14,6 +14,8 @@ from buildtool.graph.model import FetchSource, Image, Network, Origin, Platform,
 from buildtool.graph.stage import Stage
 from buildtool.lock.debian import DebianPackage, DebianRequest
 from buildtool.lock.model import FilePin, Lock
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonRequest, Wheel
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
@@ -148,6 +150,20 @@ class Services:
         """The packages that answer a request, pinned."""
         try:
             return self._pins.debian(request)
+        except BuildError as error:
+            raise error.at(span) from None
+
+    def python_packages(self, request: PythonRequest, span: Span | None) -> Sequence[Wheel]:
+        """The wheels that answer a request, pinned."""
+        try:
+            return self._pins.python(request)
+        except BuildError as error:
+            raise error.at(span) from None
+
+    def node_packages(self, archives: Sequence[NodeArchive], span: Span | None) -> Sequence[NodePin]:
+        """What archives of an npm registry are, pinned, in their order."""
+        try:
+            return self._pins.node(archives)
         except BuildError as error:
             raise error.at(span) from None
 

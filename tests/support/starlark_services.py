@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from buildtool.diag import BuildError, Span
-from buildtool.digest import Digest
+from buildtool.digest import Digest, sha256
 from buildtool.graph.model import Image, ImageConfig, LiteralFile, LiteralSource, Platform
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.model import FilePin
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonRequest, Wheel, normal_name
 
 
 class NoServices:
@@ -31,6 +34,18 @@ class NoServices:
     def debian_packages(self, request: DebianRequest, span: Span | None) -> Sequence[DebianPackage]:
         raise BuildError("no-service", "no Debian packages are wanted here", span=span)
 
+    def python_packages(self, request: PythonRequest, span: Span | None) -> Sequence[Wheel]:
+        raise BuildError("no-service", "no Python packages are wanted here", span=span)
+
+    def node_packages(self, archives: Sequence[NodeArchive], span: Span | None) -> Sequence[NodePin]:
+        raise BuildError("no-service", "no npm packages are wanted here", span=span)
+
+    def file(self, url: str, checksum: Digest | None) -> FilePin:
+        raise BuildError("no-service", f"no file is wanted here: {url}")
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        raise BuildError("no-service", f"no repository is wanted here: {url}")
+
 
 @dataclass
 class CannedServices(NoServices):
@@ -39,6 +54,7 @@ class CannedServices(NoServices):
     packages: Sequence[DebianPackage] = ()
     dockerfiles: list[tuple[object, ...]] = field(default_factory=list)
     requests: list[DebianRequest] = field(default_factory=list)
+    python: list[PythonRequest] = field(default_factory=list)
 
     def dockerfile(
         self,
@@ -61,6 +77,22 @@ class CannedServices(NoServices):
     def debian_packages(self, request: DebianRequest, span: Span | None) -> Sequence[DebianPackage]:
         self.requests.append(request)
         return self.packages
+
+    def python_packages(self, request: PythonRequest, span: Span | None) -> Sequence[Wheel]:
+        self.python.append(request)
+        return [
+            Wheel(name, "1.0", f"{name}-1.0-py3-none-any.whl", 10, sha256(name.encode()))
+            for name in (normal_name(r.partition(" ")[0].partition(">")[0]) for r in request.requirements)
+        ]
+
+    def node_packages(self, archives: Sequence[NodeArchive], span: Span | None) -> Sequence[NodePin]:
+        return [NodePin(a, 10, sha256(a.place.encode())) for a in archives]
+
+    def file(self, url: str, checksum: Digest | None) -> FilePin:
+        return FilePin(checksum or sha256(url.encode()), 10)
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        return "c" * 40
 
 
 def debian_package(name: str, *, essential: bool = False, architecture: str = "amd64") -> DebianPackage:

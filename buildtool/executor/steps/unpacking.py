@@ -29,12 +29,14 @@ Entries = Iterator[tuple[Entry, BinaryIO | None]]
 
 
 def only_file(source: SourceTree) -> tuple[bytes, str]:
-    """The name of the one file of a source, and a path by which to open it."""
-    names = source.names(b"")
-    item = source.lookup(names[0]) if len(names) == 1 else None
-    if item is None or not isinstance(item.content, FileContent):
-        raise BuildError("no-archive", "what is to be unpacked is not one file", exit_status=1)
-    return names[0], readable_path(item.content)
+    """The name of the one file of a source, in whatever folder, and a path by which to open it."""
+    path = b""
+    while len(names := source.names(path)) == 1:
+        path = path + b"/" + names[0] if path else names[0]
+        item = source.lookup(path)
+        if item is not None and isinstance(item.content, FileContent):
+            return names[0], readable_path(item.content)
+    raise BuildError("no-archive", "what is to be unpacked is not one file", exit_status=1)
 
 
 def unpack_archive(work: UnpackWork, source: SourceTree, draft: LayerDraft, spool: Spool, epoch: int) -> None:

@@ -41,11 +41,18 @@ _LISTS = (
     "packages",
     "suites",
     "components",
+    "urls",
+    "outs",
+    "extras",
+    "platforms",
+    "output",
+    "not_output",
+    "tags",
 )
 _RECORDS = ("steps", "mounts")
 _OCTAL = ("mode",)
 _TEXTS = ("owner", "name", "signal")
-_DICTS = ("files", "values", "annotations", "contexts", "build_args")
+_DICTS = ("files", "values", "annotations", "contexts", "build_args", "env")
 
 _SHOWN_AS = {
     "str": "a text",

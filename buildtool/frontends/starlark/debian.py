@@ -86,13 +86,13 @@ def lower_debian_root(
     packages = list(resolve(request, asked.span))
     if not packages:
         raise BuildError("empty-image", f"{asked.label} asks for no package", span=asked.span)
-    debs = {p.filename: _fetched(p, asked) for p in packages}
+    debs = {p.filename: fetched_package(p, asked) for p in packages}
     first = [p for p in packages if p.essential] or packages
     rest = [p for p in packages if p not in first]
     bare = FileOp(
         base=None,
         actions=(
-            *_merged_usr(target.suites[0], architecture),
+            *merged_usr(target.suites[0], architecture),
             *(UnpackDebsAction(debs[p.filename]) for p in first),
             *_literal_files(target, asked),
         ),
@@ -137,7 +137,8 @@ def _request(
         raise e.at(asked.span) from None
 
 
-def _fetched(package: DebianPackage, asked: Asked) -> FetchSource:
+def fetched_package(package: DebianPackage, asked: Asked) -> FetchSource:
+    """A pinned package as a file to fetch."""
     return FetchSource(
         digest=package.digest,
         name=package.filename,
@@ -148,7 +149,8 @@ def _fetched(package: DebianPackage, asked: Asked) -> FetchSource:
     )
 
 
-def _merged_usr(suite: str, architecture: str) -> tuple[Action, ...]:
+def merged_usr(suite: str, architecture: str) -> tuple[Action, ...]:
+    """What makes /bin, /lib and their kin links into /usr, for suites where they are."""
     if suite.partition("-")[0].partition("/")[0] in _UNMERGED:
         return ()
     actions: list[Action] = []

@@ -9,10 +9,11 @@ Source paths and labels stand as they were written; they belong to the package o
 the target that holds the step.
 """
 
-from typing import TypeAlias
+import re
+from typing import Annotated, TypeAlias, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from buildtool.frontends.starlark.labels import check_name, parse_label
 from buildtool.frontends.starlark.steps import (
@@ -102,12 +103,195 @@ class DebianRootTarget(TargetRecord, tag="debian_root", frozen=True, kw_only=Tru
     keyring: Text | None = None
 
 
-Target: TypeAlias = ImageTarget | LayerTarget | FilegroupTarget | DockerfileTarget | DebianRootTarget
+class DebianPackagesTarget(TargetRecord, tag="debian_packages", frozen=True, kw_only=True):
+    """Debian packages unpacked, nothing of theirs run; without `dependencies` those named alone."""
 
-TARGETS: dict[str, type[TargetRecord]] = {
-    t.__struct_config__.tag: t  # type: ignore[misc]
-    for t in (ImageTarget, LayerTarget, FilegroupTarget, DockerfileTarget, DebianRootTarget)
-}
+    suites: Words
+    components: Words = ("main",)
+    packages: Words = ()
+    exclude: Words = ()
+    dependencies: bool = True
+    keyring: Text | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.packages), "packages names at least one package")
+
+
+class FetchTarget(TargetRecord, tag="fetch", frozen=True, kw_only=True):
+    """A file of the web: by its SHA-256, or (one address) as the lock pins it."""
+
+    urls: Words
+    sha256: Text | None = None
+    filename: Text | None = None
+    executable: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.urls), "urls names at least one address")
+        for url in self.urls:
+            require(url.startswith(("http://", "https://")), f"{url!r} is an http or https address")
+        digest = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
+        require(bool(digest), "sha256 has 64 lower-case hexadecimal digits")
+        require(self.sha256 is not None or len(self.urls) == 1, "a file of several addresses has a sha256")
+
+
+class ArchiveTarget(TargetRecord, tag="archive", frozen=True, kw_only=True):
+    """The files of an archive, which is a file of the package or the label of a fetched one."""
+
+    source: Text
+    strip_prefix: Text = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_source(self.source)
+        require(".." not in self.strip_prefix.split("/"), "strip_prefix is a folder of the archive")
+
+
+class GitTarget(TargetRecord, tag="git", frozen=True, kw_only=True):
+    """The files of a commit of a git repository; a ref is pinned by the lock."""
+
+    remote: Text
+    ref: Text = ""
+    commit: Text = ""
+    subdir: Text = ""
+    submodules: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            bool(re.fullmatch(r"(https?|ssh|git)://\S+|[^\s/:]+@[^\s:]+:\S+", self.remote)),
+            f"{self.remote!r} is the address of a repository",
+        )
+        require(
+            bool(re.fullmatch("(|[0-9a-f]{40}|[0-9a-f]{64})", self.commit)),
+            f"{self.commit!r} is a whole commit",
+        )
+        require(not (self.ref and self.commit), "there is a ref or a commit, not both")
+        require(".." not in self.subdir.split("/"), "subdir is a folder of the repository")
+
+
+class OutputsTarget(TargetRecord, tag="outputs", frozen=True, kw_only=True):
+    """Files that are there after steps over a base: `outs` are paths in that root."""
+
+    outs: Words
+    base: Text | None = None
+    steps: tuple[Step | Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.outs), "outs names at least one file")
+        for path in self.outs:
+            require(path.startswith("/") and ".." not in path.split("/"), f"{path!r} is an absolute path")
+
+
+class PythonPackagesTarget(TargetRecord, tag="python_packages", frozen=True, kw_only=True):
+    """Wheels in a virtual environment at `prefix`; `platform` is the newest tag without its machine."""
+
+    requirements: Text
+    extras: Words = ()
+    python: Text = "3.11"
+    platform: Text = "manylinux_2_28"
+    interpreter: Text = ""
+    prefix: Text = "/opt/venv"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_source(self.requirements)
+        require(self.prefix.startswith("/"), f"prefix {self.prefix!r} is an absolute path")
+
+
+class NodePackagesTarget(TargetRecord, tag="node_packages", frozen=True, kw_only=True):
+    """The node_modules that a package-lock.json describes, in the folder `dest`."""
+
+    package_lock: Text = "package-lock.json"
+    dest: Text = "/app"
+    dev: bool = False
+    optional: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_source(self.package_lock)
+        require(self.dest.startswith("/"), f"dest {self.dest!r} is an absolute path")
+
+
+class IndexTarget(TargetRecord, tag="index", frozen=True, kw_only=True):
+    """One image for several platforms."""
+
+    image: Text
+    platforms: Words
+    annotations: Pairs = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_label(self.image, "")
+        require(bool(self.platforms), "platforms names at least one platform")
+        for platform in self.platforms:
+            require(
+                bool(re.fullmatch("[a-z0-9]+(/[a-z0-9]+){1,2}", platform)),
+                f"{platform!r} is a platform, as linux/amd64",
+            )
+        require(len(set(self.platforms)) == len(self.platforms), "every platform is there once")
+
+
+class ImageTestTarget(TargetRecord, tag="image_test", frozen=True, kw_only=True):
+    """A command in an image, and what is expected of it; `files` maps paths to a text in them."""
+
+    image: Text
+    command: Words = ()
+    status: Annotated[int, Meta(ge=0, le=255)] = 0
+    output: Words = ()
+    not_output: Words = ()
+    env: Pairs = ()
+    timeout: Annotated[int, Meta(gt=0, le=3600)] = 60
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_label(self.image, "")
+
+
+class PushTarget(TargetRecord, tag="push", frozen=True, kw_only=True):
+    """An image and the repository that it is for."""
+
+    image: Text
+    repository: Text
+    tags: Words = ("latest",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_label(self.image, "")
+        require(
+            bool(re.fullmatch(r"[a-z0-9.:-]+(/[a-z0-9._-]+)*", self.repository)),
+            f"{self.repository!r} is a repository",
+        )
+        for tag in self.tags:
+            require(bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", tag)), f"{tag!r} is a tag")
+
+
+#: What is one layer of the images that name it among their layers.
+LayerLike: TypeAlias = LayerTarget | DebianPackagesTarget | PythonPackagesTarget | NodePackagesTarget
+#: What can stand among the `srcs` of others.
+FilesLike: TypeAlias = FilegroupTarget | FetchTarget | ArchiveTarget | GitTarget | OutputsTarget
+
+Target: TypeAlias = (
+    ImageTarget
+    | LayerTarget
+    | FilegroupTarget
+    | DockerfileTarget
+    | DebianRootTarget
+    | DebianPackagesTarget
+    | FetchTarget
+    | ArchiveTarget
+    | GitTarget
+    | OutputsTarget
+    | PythonPackagesTarget
+    | NodePackagesTarget
+    | IndexTarget
+    | ImageTestTarget
+    | PushTarget
+)
+
+TARGETS: dict[str, type[TargetRecord]] = {t.__struct_config__.tag: t for t in get_args(Target)}
 
 
 class Printed(Struct, frozen=True):

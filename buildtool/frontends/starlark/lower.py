@@ -12,29 +12,35 @@ from dataclasses import replace
 from typing import Protocol
 
 from buildtool.diag import BuildError, Note, Span
+from buildtool.digest import Digest
 from buildtool.frontends.starlark import declared as d
 from buildtool.frontends.starlark import steps as s
 from buildtool.frontends.starlark.config import CONFIG_OPERATIONS, Asked
 from buildtool.frontends.starlark.debian import lower_debian_root
-from buildtool.frontends.starlark.labels import BUILD_FILE, Label, is_label, parse_label
+from buildtool.frontends.starlark.gathering import Gathering, Taken, inside
+from buildtool.frontends.starlark.labels import Label, is_label, parse_label
+from buildtool.frontends.starlark.packages import package_actions, read_text
 from buildtool.frontends.starlark.workspace import Workspace, span_of_site
 from buildtool.graph.model import (
     Action,
     CopyAction,
     Image,
+    Index,
     LiteralFile,
     LiteralSource,
-    LocalSource,
     MakeFolderAction,
     MakeLinkAction,
     Origin,
     Owner,
     Platform,
-    Step,
 )
 from buildtool.graph.mounts import BindMount, Mount, TmpfsMount
 from buildtool.graph.stage import Stage, clean_path, shell_argv
+from buildtool.graph.unpacking import JoinAction
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.model import FilePin
+from buildtool.lock.npm import NodeArchive, NodePin
+from buildtool.lock.pypi import PythonRequest, Wheel
 
 
 class Services(Protocol):
@@ -59,16 +65,29 @@ class Services(Protocol):
     def debian_packages(self, request: DebianRequest, span: Span | None) -> Sequence[DebianPackage]:
         """The packages that answer a request, pinned, in the order they are unpacked in."""
 
+    def python_packages(self, request: PythonRequest, span: Span | None) -> Sequence[Wheel]:
+        """The wheels that answer a request, pinned."""
+
+    def node_packages(self, archives: Sequence[NodeArchive], span: Span | None) -> Sequence[NodePin]:
+        """What archives of an npm registry are, pinned, in their order."""
+
+    def file(self, url: str, checksum: Digest | None) -> FilePin:
+        """The file of a URL, pinned."""
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        """The commit of a ref of a git repository, pinned."""
+
 
 class Lowering:
     """One walk over targets: each is lowered once a platform, however many others name it."""
 
     def __init__(self, workspace: Workspace, epoch: int, services: Services) -> None:
-        self._workspace = workspace
-        self._epoch = epoch
-        self._services = services
+        self.workspace = workspace
+        self.epoch = epoch
+        self.services = services
         self._images: dict[tuple[Label, Platform], Image] = {}
         self._path: list[Label] = []
+        self.gathering = Gathering(self)
 
     def image(
         self, label: Label, platform: Platform, span: Span | None = None, asking: str | None = None
@@ -78,14 +97,14 @@ class Lowering:
         BuildError: `unknown-target` and its kin, `target-cycle` with the path,
         `not-an-image`, and what the services find.
         """
-        target = self._workspace.target(label, span, platform=platform, asking=asking)
+        target = self.workspace.target(label, span, platform=platform, asking=asking)
         if (label, platform) in self._images:
             return self._images[label, platform]
-        self._enter(label, span)
+        self.enter(label, span)
         try:
             image = self._lowered(label, target, platform, span)
         finally:
-            self._path.pop()
+            self.leave()
         self._images[label, platform] = image
         return image
 
@@ -93,22 +112,21 @@ class Lowering:
         asked = Asked(label, target)
         if isinstance(target, d.ImageTarget):
             return self._image_target(asked, target, platform)
-        if isinstance(target, d.LayerTarget):
-            return self._layer(Stage.scratch(platform, self._epoch), label, target).image(
-                origin=asked.origin(str(label))
-            )
+        if isinstance(target, d.LayerLike):
+            stage = self._layer(Stage.scratch(platform, self.epoch), label, target)
+            return stage.image(origin=asked.origin(str(label)))
+        if isinstance(target, d.FilesLike) and not isinstance(target, d.FilegroupTarget):
+            return self._files_alone(asked, target, platform)
         if isinstance(target, d.DockerfileTarget):
             return self._dockerfile(asked, target, platform)
         if isinstance(target, d.DebianRootTarget):
-            keyring = self._keyring(asked, target)
+            keyring = None if target.keyring is None else read_text(self, asked, target.keyring)
             return lower_debian_root(
-                asked, target, platform, self._epoch, keyring, self._services.debian_packages
+                asked, target, platform, self.epoch, keyring, self.services.debian_packages
             )
-        raise BuildError(
-            "not-an-image", f"{label} is a group of files, not an image", span=span or asked.span
-        )
+        raise _no_image(asked, span)
 
-    def _enter(self, label: Label, span: Span | None) -> None:
+    def enter(self, label: Label, span: Span | None) -> None:
         if label in self._path:
             circle = [*self._path[self._path.index(label) :], label]
             raise BuildError(
@@ -118,14 +136,56 @@ class Lowering:
             raise BuildError("targets-too-deep", "more than 200 targets need one another in a row", span=span)
         self._path.append(label)
 
+    def leave(self) -> None:
+        """The target that was entered last is done."""
+        self._path.pop()
+
+    def index(self, label: Label, span: Span | None = None) -> Index:
+        """The images of an index() target; BuildError `not-an-index` and what its image has."""
+        target = self.workspace.target(label, span)
+        asked = Asked(label, target)
+        if not isinstance(target, d.IndexTarget):
+            raise BuildError("not-an-index", f"{label} is no index()", span=span or asked.span)
+        image = parse_label(target.image, label.package)
+        images = (self.image(image, _platform(p), asked.span, label.package) for p in target.platforms)
+        return Index(tuple(images), target.annotations, asked.origin(str(label)))
+
+    def pinned_file(self, url: str, span: Span | None) -> FilePin:
+        """The file of a URL as the lock has it."""
+        try:
+            return self.services.file(url, None)
+        except BuildError as e:
+            raise e.at(span) from None
+
+    def pinned_commit(self, url: str, ref: str, span: Span | None) -> str:
+        """The commit of a ref as the lock has it."""
+        try:
+            return self.services.commit(url, ref, "")
+        except BuildError as e:
+            raise e.at(span) from None
+
     # ------------------------------------------------------------ kinds of targets
 
     def _image_target(self, asked: Asked, target: d.ImageTarget, platform: Platform) -> Image:
-        stage = Stage.scratch(platform, self._epoch)
-        if target.base is not None:
-            stage = Stage.of(self._named(target.base, asked, platform, asked.span), self._epoch)
+        image = self.stepped(asked, target.base, target.steps, platform)
+        return replace(image, annotations=target.annotations)
+
+    def _files_alone(self, asked: Asked, target: d.FilesLike, platform: Platform) -> Image:
+        """An image that holds nothing but the files of a target, so that it can be built and looked at."""
+        taken = self.gathering.files(asked, target, platform)
+        action = CopyAction(taken.source, taken.paths, "/", wildcards=taken.wildcards)
+        origin = asked.origin(f"files of {asked.label}")
+        return Stage.scratch(platform, self.epoch).files(action, origin=origin).image(origin=origin)
+
+    def stepped(
+        self, asked: Asked, base: str | None, steps: Sequence[s.Step | str], platform: Platform
+    ) -> Image:
+        """The image that the steps of a target make over a base."""
+        stage = Stage.scratch(platform, self.epoch)
+        if base is not None:
+            stage = Stage.of(self._named(base, asked, platform, asked.span), self.epoch)
         fresh_cmd = False
-        for step in target.steps:
+        for step in steps:
             try:
                 if isinstance(step, s.Entrypoint):
                     stage = stage.entrypoint(_command(stage, step.command), keep_cmd=fresh_cmd)
@@ -134,15 +194,15 @@ class Lowering:
             except BuildError as e:
                 raise (e if isinstance(step, str) else _placed(e, step)) from None
             fresh_cmd = fresh_cmd or isinstance(step, s.Cmd)
-        return stage.image(annotations=target.annotations, origin=asked.origin(str(asked.label)))
+        return stage.image(origin=asked.origin(str(asked.label)))
 
     def _step(self, stage: Stage, step: s.Step | str, asked: Asked) -> Stage:
         if isinstance(step, str):
             label = parse_label(step, asked.label.package)
-            layer = self._workspace.target(
+            layer = self.workspace.target(
                 label, asked.span, platform=stage.platform, asking=asked.label.package
             )
-            if not isinstance(layer, d.LayerTarget):
+            if not isinstance(layer, d.LayerLike):
                 raise BuildError(
                     "not-a-layer", f"{label} is no layer(), so it is no step of an image", span=asked.span
                 )
@@ -150,7 +210,7 @@ class Lowering:
         origin = asked.origin(_title(step), step)
         if isinstance(step, s.Together):
             return self._together(stage, step.steps, asked, origin)
-        if isinstance(step, s.Copy | s.Files | s.Mkdir | s.Symlink):
+        if isinstance(step, s.Copy | s.Files | s.Mkdir | s.Symlink | s.Join):
             return self._together(stage, (step,), asked, origin)
         if isinstance(step, s.Run):
             mounts = tuple(self._mount(stage, m, asked, step) for m in step.mounts)
@@ -160,41 +220,32 @@ class Lowering:
             return stage.workdir(step.path, origin=origin)
         return CONFIG_OPERATIONS[type(step)](stage, step)
 
-    def _layer(self, stage: Stage, label: Label, target: d.LayerTarget) -> Stage:
+    def _layer(self, stage: Stage, label: Label, target: d.LayerLike) -> Stage:
         asked = Asked(label, target)
-        return self._together(stage, target.steps, asked, asked.origin(f"layer {label}"))
+        origin = asked.origin(f"layer {label}")
+        if isinstance(target, d.LayerTarget):
+            return self._together(stage, target.steps, asked, origin)
+        return stage.files(*package_actions(self, asked, target, stage.platform), origin=origin)
 
     def _dockerfile(self, asked: Asked, target: d.DockerfileTarget, platform: Platform) -> Image:
-        folder = self._workspace.folder(asked.label.package)
+        folder = self.workspace.folder(asked.label.package)
         contexts: dict[str, Image | str] = {}
         for name, context in target.contexts:
             if is_label(context) or "://" in context:
                 contexts[name] = self._named(context, asked, platform, asked.span)
             else:
                 contexts[name] = os.path.normpath(os.path.join(folder, context))
-        image = self._services.dockerfile(
+        image = self.services.dockerfile(
             os.path.normpath(os.path.join(folder, target.dockerfile)),
             os.path.normpath(os.path.join(folder, target.context)),
             contexts,
             dict(target.build_args),
             target.stage,
             platform,
-            self._epoch,
+            self.epoch,
             asked.span,
         )
         return replace(image, origin=asked.origin(str(asked.label)))
-
-    def _keyring(self, asked: Asked, target: d.DebianRootTarget) -> bytes | None:
-        if target.keyring is None:
-            return None
-        path = os.path.join(self._workspace.folder(asked.label.package), target.keyring)
-        try:
-            with open(path, "rb") as file:
-                return file.read(1 << 20)
-        except OSError as e:
-            raise BuildError(
-                "unreadable", f"the keyring {target.keyring} cannot be read: {e.strerror}", span=asked.span
-            ) from None
 
     # ------------------------------------------------------------ files
 
@@ -211,13 +262,15 @@ class Lowering:
         def here(path: str) -> str:
             return clean_path(posixpath.join(stage.config.working_dir or "/", path))
 
-        owner = _owner(step.owner)
+        owner = None if isinstance(step, s.Join) else _owner(step.owner)
         if isinstance(step, s.Mkdir):
             return [MakeFolderAction(here(step.path), owner, int(step.mode, 8))]
         if isinstance(step, s.Symlink):
             return [MakeLinkAction(here(step.path), step.target, owner)]
         if isinstance(step, s.Files):
             return _literal(step, owner, here, origin)
+        if isinstance(step, s.Join):
+            return self._join(stage, step, asked)
         return [
             CopyAction(
                 source=source,
@@ -231,71 +284,26 @@ class Lowering:
                 link=step.link,
                 wildcards=wildcards,
             )
-            for source, paths, wildcards in self._sources(stage, step, asked, origin)
+            for source, paths, wildcards in self._sources(stage, step, asked)
         ]
 
-    def _sources(
-        self, stage: Stage, step: s.Copy, asked: Asked, origin: Origin
-    ) -> list[tuple[Step, tuple[str, ...], bool]]:
+    def _join(self, stage: Stage, step: s.Join, asked: Asked) -> list[Action]:
+        taken = self._sources(stage, step, asked)
+        if len(taken) != 1:
+            raise BuildError("bad-argument", "join() takes files of one place: all of one label, or none")
+        dest = clean_path(posixpath.join(stage.config.working_dir or "/", step.dest))
+        return [JoinAction(taken[0].source, taken[0].paths, dest, int(step.mode, 8))]
+
+    def _sources(self, stage: Stage, step: s.Copy | s.Join, asked: Asked) -> list[Taken]:
         """The trees that a copy takes paths from; whether the paths are patterns."""
+        parents = isinstance(step, s.Copy) and step.parents
         if step.from_ is not None:
             image = self._named(step.from_, asked, stage.platform, span_of_step(step, asked))
             if image.rootfs is None:
                 raise BuildError("empty-image", f"{step.from_} has no files to copy")
-            return [(image.rootfs, tuple(_inside(src, step.parents) for src in step.srcs), True)]
-        own = tuple(_inside(src, step.parents) for src in step.srcs if not is_label(src))
-        found: list[tuple[Step, tuple[str, ...], bool]] = []
-        if own:
-            found.append((self._local(asked.label.package, own, origin), own, True))
-        for src in step.srcs:
-            if is_label(src):
-                label = parse_label(src, asked.label.package)
-                groups: dict[str, list[str]] = {}
-                self._group(label, asked.label.package, stage.platform, span_of_step(step, asked), groups)
-                for package, paths in groups.items():
-                    names = tuple(dict.fromkeys(paths))
-                    found.append((self._local(package, names, origin), names, False))
-        return found
-
-    def _group(
-        self, label: Label, asking: str, platform: Platform, span: Span | None, groups: dict[str, list[str]]
-    ) -> None:
-        """Collect the files of a group that package `asking` names, by package in the order of names."""
-        self._enter(label, span)
-        try:
-            target = self._workspace.target(label, span, platform=platform, asking=asking)
-            if not isinstance(target, d.FilegroupTarget):
-                raise BuildError(
-                    "not-files",
-                    f"{label} is not a group of files",
-                    span=span,
-                    hint=f'to copy out of an image, say from_ = "{label}"',
-                )
-            asked = Asked(label, target)
-            for src in target.srcs:
-                if is_label(src):
-                    inner = parse_label(src, label.package)
-                    self._group(inner, label.package, platform, asked.span, groups)
-                else:
-                    groups.setdefault(label.package, []).append(_inside(src))
-        finally:
-            self._path.pop()
-
-    def _local(self, package: str, paths: tuple[str, ...], origin: Origin) -> LocalSource:
-        folder = self._workspace.folder(package)
-        for path in paths:
-            parts = path.split("/")
-            for n in range(1, len(parts) + 1):
-                inner = "/".join(parts[:n])
-                if inner and os.path.exists(os.path.join(folder, inner, BUILD_FILE)):
-                    other = f"{package}/{inner}" if package else inner
-                    raise BuildError(
-                        "crosses-package",
-                        f"{path!r} is in another package, //{other}",
-                        hint="declare a filegroup() there and name it here",
-                    )
-        include = tuple(sorted({path.replace("/./", "/") for path in paths}))
-        return LocalSource(include=include, folder=folder, origin=origin)
+            return [Taken(image.rootfs, tuple(inside(src, parents) for src in step.srcs), True)]
+        span = span_of_step(step, asked)
+        return self.gathering.sources(step.srcs, asked, stage.platform, span, parents=parents)
 
     def _mount(self, stage: Stage, mount: s.BindMount | s.TmpfsMount, asked: Asked, step: s.Run) -> Mount:
         target = posixpath.join(stage.config.working_dir or "/", mount.target)
@@ -306,9 +314,9 @@ class Lowering:
             if image.rootfs is None:
                 raise BuildError("empty-image", f"{mount.source} has no files to mount")
             return BindMount(image.rootfs, target, mount.path, mount.read_only)
-        source = _inside(mount.source)
+        source = inside(mount.source)
         path = posixpath.join("/", source, mount.path.lstrip("/"))
-        local = self._local(asked.label.package, (source,), asked.origin(_title(step), step))
+        local = self.gathering.local(asked.label.package, (source,), asked.origin(_title(step), step))
         return BindMount(local, target, path.rstrip("/") or "/", mount.read_only)
 
     def _named(self, name: str, asked: Asked, platform: Platform, span: Span | None) -> Image:
@@ -316,12 +324,39 @@ class Lowering:
             package = asked.label.package
             return self.image(parse_label(name, package), platform, span, package)
         try:
-            return self._services.base_image(name, platform, span)
+            return self.services.base_image(name, platform, span)
         except BuildError as e:
-            names = [t.name for t in self._workspace.package(asked.label.package).targets]
+            names = [t.name for t in self.workspace.package(asked.label.package).targets]
             if not e.hint and name in names:
                 e.hint = f'for the target of this package, write ":{name}"'
             raise e.at(span) from None
+
+
+def _platform(text: str) -> Platform:
+    system, architecture, *variant = text.split("/")
+    return Platform(system, architecture, *variant)
+
+
+def _no_image(asked: Asked, span: Span | None) -> BuildError:
+    """The error where a target is built, or named, that is no image."""
+    label, span = asked.label, span or asked.span
+    if isinstance(asked.target, d.IndexTarget):
+        return BuildError("not-an-image", f"{label} is several images, not one", span=span)
+    if isinstance(asked.target, d.ImageTestTarget):
+        return BuildError(
+            "not-an-image",
+            f"{label} is a test, not an image",
+            span=span,
+            hint=f"buildtool test {label} runs it",
+        )
+    if isinstance(asked.target, d.PushTarget):
+        return BuildError(
+            "push-not-yet",
+            f"{label} pushes to a registry, which is not supported yet",
+            span=span,
+            hint=f"buildtool build {asked.target.image} builds what it would push",
+        )
+    return BuildError("not-an-image", f"{label} is a group of files, not an image", span=span)
 
 
 def span_of_step(step: s.StepRecord, asked: Asked) -> Span | None:
@@ -349,17 +384,6 @@ def _literal(step: s.Files, owner: Owner | None, here: Callable[[str], str], ori
     return actions
 
 
-def _inside(path: str, parents: bool = False) -> str:
-    """A source path relative to its tree: `./a//b/` is `a/b`, `.` is all of it.
-
-    With `parents`, `/./` stays: what stands before it is not kept.
-    """
-    if parents and "/./" in path:
-        before, _, after = path.partition("/./")
-        return f"{clean_path(before)[1:]}/./{clean_path(after)[1:]}".removeprefix("/./")
-    return clean_path(path)[1:]
-
-
 def _destination(full: str, written: str) -> str:
     """`full` with a slash at its end where the destination is written as a folder."""
     folder = written in (".", "..") or written.endswith(("/", "/.", "/.."))
@@ -381,7 +405,7 @@ def _title(step: s.StepRecord) -> str:
     """How a step is called in front of people."""
     if isinstance(step, s.Run):
         text = step.command if isinstance(step.command, str) else " ".join(step.command)
-        return "run " + text
+        return step.title or "run " + text
     if isinstance(step, s.Copy):
         origin = f"{step.from_}: " if step.from_ else ""
         return f"{'extract' if step.unpack else 'copy'} {origin}{', '.join(step.srcs)} to {step.dest}"

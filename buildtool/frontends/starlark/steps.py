@@ -115,7 +115,24 @@ class Symlink(StepRecord, tag="symlink", frozen=True, kw_only=True):
         _owner(self.owner)
 
 
-FileStep: TypeAlias = Copy | Files | Mkdir | Symlink
+class Join(StepRecord, tag="join", frozen=True, kw_only=True):
+    """One file of the content of several."""
+
+    srcs: Words
+    dest: Text
+    mode: Text = "644"
+    from_: Text | None = None
+
+    def __post_init__(self) -> None:
+        require(bool(self.srcs), "srcs names at least one file")
+        _path(self.dest, "dest")
+        _octal(self.mode)
+        if self.from_ is None:
+            for src in self.srcs:
+                check_source(src)
+
+
+FileStep: TypeAlias = Copy | Files | Mkdir | Symlink | Join
 
 
 class Together(StepRecord, tag="together", frozen=True, kw_only=True):
@@ -152,11 +169,12 @@ class TmpfsMount(Struct, tag="tmpfs", tag_field="mount", frozen=True, forbid_unk
 
 
 class Run(StepRecord, tag="run", frozen=True, kw_only=True):
-    """A process: a command for the shell in force, or arguments."""
+    """A process: a command for the shell in force, or arguments; `title` is how people see it."""
 
     command: Text | Words
     network: Literal["none", "default", "host"] = "none"
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
+    title: Text | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.command), "the command is not empty")
@@ -275,6 +293,7 @@ Step: TypeAlias = (
     | Files
     | Mkdir
     | Symlink
+    | Join
     | Together
     | Run
     | Env
@@ -297,6 +316,7 @@ STEPS: dict[str, type[StepRecord]] = {
         Files,
         Mkdir,
         Symlink,
+        Join,
         Together,
         Run,
         Env,

@@ -22,6 +22,7 @@ from buildtool.graph.model import (
     ImageSource,
     LiteralFile,
     LiteralSource,
+    LocalSource,
     Platform,
     UnpackDebsAction,
 )
@@ -125,6 +126,15 @@ def test_a_name_that_leads_out_of_a_zip_is_refused(bench: Bench, name: str) -> N
     with pytest.raises(BuildError, match="leads out") as caught:
         bench.layer(UnpackArchiveAction(bench.blob("a.zip", out.getvalue()), "/a"))
     assert caught.value.code == "unsafe-archive"
+
+
+def test_an_archive_in_a_folder_of_its_own(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "e" / "a.tgz").write_bytes(tar({"a": b"1"}))
+    source = LocalSource(("d/e/a.tgz",), folder=str(tmp_path))
+    assert "a" in bench.layer(UnpackArchiveAction(source, "/"))
+    with pytest.raises(BuildError, match="is not one file"):
+        bench.layer(UnpackArchiveAction(LocalSource(("",), folder=str(tmp_path / "d" / "..")), "/"))
 
 
 def test_a_folder_that_the_archive_does_not_have(bench: Bench) -> None:
