@@ -12,6 +12,7 @@ from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.grammar import ParseCache
 from buildtool.frontends.dockerfile.lint.facts import Record, facts_of
 from buildtool.frontends.dockerfile.lint.options import Options, options_of
+from buildtool.frontends.dockerfile.lint.registry import RULES
 from buildtool.frontends.dockerfile.lint.rule import Finding
 from buildtool.frontends.dockerfile.lint.run import find, violation, warned
 from buildtool.frontends.dockerfile.lower import survey
@@ -65,7 +66,7 @@ def check(
         errors = _each(error)
     pinned = (*lock.files, *lock.git) if lock else ()
     facts = facts_of(file, request, record, frozenset(standing.unknown), frozenset(pinned))
-    found = tuple(find(facts, options))
+    found = tuple(find(facts, options, RULES))
     return Checked(request.filename, file, found, errors or _binding(file, request, found, options))
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from buildtool.diag import BuildError, Note, Warned
 from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.lint.checks import CHECKS
 from buildtool.frontends.dockerfile.lint.facts import Facts, Record, facts_of
 from buildtool.frontends.dockerfile.lint.options import Options, options_of
-from buildtool.frontends.dockerfile.lint.registry import RULES
 from buildtool.frontends.dockerfile.lint.rule import Finding, Rule
 from buildtool.frontends.dockerfile.request import Request
 
 
-def find(facts: Facts, options: Options, rules: Iterable[Rule] = RULES) -> list[Finding]:
+def find(facts: Facts, options: Options, rules: Iterable[Rule]) -> list[Finding]:
     """What the rules find, in the order of the file; each once."""
     found = [
         Finding(rule, broken.at, broken.message, broken.fix or rule.fix)
@@ -54,8 +54,7 @@ def check_build(file: tree.File, request: Request, record: Record) -> list[Warne
     options = options_of(file, request)
     if options.skip is None and options.experimental == frozenset():
         return []
-    rules = [rule for rule in RULES if rule.severity == "warning"]
-    found = find(facts_of(file, request, record), options, rules)
+    found = find(facts_of(file, request, record), options, CHECKS)
     error = violation(file, request.filename, found, options)
     if error is not None:
         raise error
