@@ -55,17 +55,16 @@ class Project:
         return said
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the layers of the last image."""
-        found: dict[str, bytes] = {}
+        """Every file of the layers of the last image, those of later layers over earlier ones."""
         with tarfile.open(self.out) as archive:
             blobs = {m.name: archive.extractfile(m).read() for m in archive if m.isfile()}  # type: ignore[union-attr]
-        for data in blobs.values():
-            if data[:2] != b"\x1f\x8b":
-                continue
-            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as layer:
-                for member in layer:
-                    file = layer.extractfile(member) if member.isfile() else None
-                    found[member.name] = file.read() if file else b""
+        index = json.loads(blobs["index.json"])
+        manifest = json.loads(blobs["blobs/sha256/" + index["manifests"][0]["digest"][7:]])
+        found: dict[str, bytes] = {}
+        for layer in manifest["layers"]:
+            data = blobs["blobs/sha256/" + layer["digest"][7:]]
+            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as tar:
+                found |= {m.name: tar.extractfile(m).read() for m in tar if m.isfile()}  # type: ignore[union-attr]
         return found
 
 
