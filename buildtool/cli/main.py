@@ -22,6 +22,7 @@ COMMANDS = {
         "buildtool.cli.build", "Build an image from a Dockerfile or from targets of BUILD.star files."
     ),
     "run": Lazy("buildtool.cli.run", "Run a command in an image."),
+    "test": Lazy("buildtool.cli.test", "Run the tests of images that BUILD.star files declare."),
     "query": Lazy("buildtool.cli.query", "Find targets of BUILD.star files and what they need."),
     "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles for mistakes and for what makes builds differ."),
     "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),

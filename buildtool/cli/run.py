@@ -48,8 +48,8 @@ def command(
 
     where = Place("", digest=_built(place, platform)) if is_label(place) else parse_place(place)
     with Store.open() as store:
-        image = _image(where, store, platform)
-        layers = _layers(image, store)
+        image = image_of(where, store, platform)
+        layers = layers_of(image, store)
         config = overridden(image.config, env=env, workdir=workdir, user=user, entrypoint=entrypoint)
         runtime = os.environ.get("BUILDTOOL_RUNTIME") or None
         return launch(store, layers, config, image.platform, arguments, _show, runtime=runtime)
@@ -94,7 +94,8 @@ def _built(label: str, platform: str) -> "Digest":
         return session.build().images[0].manifest
 
 
-def _image(where: "Place", store: "Store", platform: str) -> Image:
+def image_of(where: "Place", store: "Store", platform: str) -> Image:
+    """The image at a place, as it was built."""
     from buildtool.cli.places import find, layout_at
     from buildtool.cli.request import parse_platform
     from buildtool.oci.reference import LayoutReference
@@ -105,7 +106,7 @@ def _image(where: "Place", store: "Store", platform: str) -> Image:
     return base_image(LayoutReference(where.path or store.path, "", descriptor.digest), wanted)
 
 
-def _layers(image: Image, store: "Store") -> "tuple[LayerRef, ...]":
+def layers_of(image: Image, store: "Store") -> "tuple[LayerRef, ...]":
     """The layers of an image, brought into the store where they are not there yet."""
     from buildtool.executor.work import LayerRef
     from buildtool.oci.layout import copy_blob

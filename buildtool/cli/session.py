@@ -151,8 +151,11 @@ class Session:
             )
             with opened as workspace:
                 services = services or self._services(workspace.root)
-                for label, image in self._images(workspace, subject, platform, services):
-                    found.setdefault(label, {})[platform] = image
+                for label, images in self._images(workspace, subject, platform, services):
+                    several = len(images) > 1
+                    # An index names its platforms itself, whichever are asked for.
+                    named = {image.platform if several else platform: image for image in images}
+                    found.setdefault(label, {}).update(named)
                 warned.update(dict.fromkeys(workspace.warnings))
         for warning in warned:
             self.progress.warned(warning)
@@ -160,15 +163,15 @@ class Session:
 
     def _images(
         self, workspace: "Workspace", subject: LabelSubject, platform: Platform, services: Services
-    ) -> "Iterator[tuple[Label, Image]]":
+    ) -> "Iterator[tuple[Label, tuple[Image, ...]]]":
         for text in subject.labels:
             targets = workspace.targets(text)
             for label in targets:
                 try:
-                    yield label, workspace.lower(label, platform, self.request.epoch, services)
+                    yield label, workspace.images(label, platform, self.request.epoch, services)
                 except BuildError as error:
                     # A pattern means whatever can be built among the targets that it matches.
-                    if error.code != "not-an-image" or len(targets) == 1:
+                    if error.code not in ("not-an-image", "push-not-yet") or len(targets) == 1:
                         raise
 
     def _services(self, folder: str, text: bytes | None = None) -> Services:

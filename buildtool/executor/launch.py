@@ -1,9 +1,10 @@
 """Launching: the process of a finished image, run in the sandbox to try the image."""
 
+import threading
 from collections.abc import Callable
 
 from buildtool.diag import BuildError
-from buildtool.executor.pool import WorkerProcess
+from buildtool.executor.pool import WorkerCrash, WorkerProcess
 from buildtool.executor.work import ChainTree, Event, LaunchWork, LayerRef, RunWork
 from buildtool.graph.model import ImageConfig, Platform
 from buildtool.store import Store
@@ -20,10 +21,13 @@ def launch(
     on_output: Callable[[bytes], None],
     *,
     runtime: str | None = None,
+    network: str = "host",
+    timeout: float | None = None,
 ) -> int:
     """Run `argv`, or what the config says, over layers that are in the store; the exit status.
 
-    The process sees the machine's clock and network, as a container would.
+    The process sees the machine's clock and, unless `network` is `none`, its network, as a
+    container would.  BuildError `timed-out` after `timeout` seconds.
     """
     env = {"PATH": _PATH, **dict(config.env)}
     process = RunWork(
@@ -34,7 +38,7 @@ def launch(
         user=config.user,
         clock=0,
         frozen=False,
-        network="host",
+        network=network,
         hostname="buildtool",
         mounts=(),
         finishers=(),
@@ -47,10 +51,36 @@ def launch(
             on_output(event.output)
 
     worker = WorkerProcess(store.path, runtime)
+    clock = _Stopwatch(worker, timeout)
     try:
         return worker.carry_out(LaunchWork(process), observe).status
+    except (WorkerCrash, BuildError):
+        if clock.expired:
+            raise BuildError("timed-out", f"the command did not end within {timeout:g} seconds") from None
+        raise
     finally:
+        clock.stop()
         worker.close()
+
+
+class _Stopwatch:
+    """Ends a worker when its time is over."""
+
+    def __init__(self, worker: WorkerProcess, seconds: float | None) -> None:
+        self.expired = False
+        self._worker = worker
+        self._timer = threading.Timer(seconds, self._end) if seconds is not None else None
+        if self._timer is not None:
+            self._timer.start()
+
+    def stop(self) -> None:
+        """The worker is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self.expired = True
+        self._worker.close()
 
 
 def argv_of(config: ImageConfig, argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -220,7 +220,6 @@ class IndexTarget(TargetRecord, tag="index", frozen=True, kw_only=True):
 
     image: Text
     platforms: Words
-    annotations: Pairs = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,7 +25,6 @@ from buildtool.graph.model import (
     Action,
     CopyAction,
     Image,
-    Index,
     LiteralFile,
     LiteralSource,
     MakeFolderAction,
@@ -140,15 +139,14 @@ class Lowering:
         """The target that was entered last is done."""
         self._path.pop()
 
-    def index(self, label: Label, span: Span | None = None) -> Index:
-        """The images of an index() target; BuildError `not-an-index` and what its image has."""
-        target = self.workspace.target(label, span)
-        asked = Asked(label, target)
+    def images(self, label: Label, platform: Platform) -> tuple[Image, ...]:
+        """The images of a target: of an index() one a platform of its own, else the one for `platform`."""
+        target = self.workspace.target(label, platform=platform)
         if not isinstance(target, d.IndexTarget):
-            raise BuildError("not-an-index", f"{label} is no index()", span=span or asked.span)
+            return (self.image(label, platform),)
+        asked = Asked(label, target)
         image = parse_label(target.image, label.package)
-        images = (self.image(image, _platform(p), asked.span, label.package) for p in target.platforms)
-        return Index(tuple(images), target.annotations, asked.origin(str(label)))
+        return tuple(self.image(image, _platform(p), asked.span, label.package) for p in target.platforms)
 
     def pinned_file(self, url: str, span: Span | None) -> FilePin:
         """The file of a URL as the lock has it."""

@@ -211,6 +211,12 @@ class Workspace:
 
         return Lowering(self, epoch, services).image(label, platform)
 
+    def images(self, label: Label, platform: Platform, epoch: int, services: "Services") -> tuple[Image, ...]:
+        """The graphs of a target, one a platform of an index() (see `lower.Lowering.images`)."""
+        from buildtool.frontends.starlark.lower import Lowering
+
+        return Lowering(self, epoch, services).images(label, platform)
+
 
 def span_of_site(site: Site) -> Span:
     """The call on its line."""

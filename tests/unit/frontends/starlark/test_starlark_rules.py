@@ -8,7 +8,6 @@ import pytest
 
 from buildtool.diag import BuildError
 from buildtool.frontends.starlark.labels import Label
-from buildtool.frontends.starlark.lower import Lowering
 from buildtool.frontends.starlark.packagelock import read_package_lock
 from buildtool.frontends.starlark.requirements import read_requirements
 from buildtool.frontends.starlark.workspace import Workspace
@@ -148,8 +147,8 @@ def test_index(tmp_path: Path) -> None:
     text = 'load("@rules//index.star", "index")\nnative.image("i", base = "b:1")\nindex("t", image = ":i")\n'
     write(tmp_path, text, {})
     with Workspace.open(str(tmp_path)) as workspace:
-        index = Lowering(workspace, EPOCH, canned()).index(Label("", "t"))
-        assert [str(i.platform) for i in index.images] == ["linux/amd64", "linux/arm64"]
+        images = workspace.images(Label("", "t"), AMD64, EPOCH, canned())
+        assert [str(i.platform) for i in images] == ["linux/amd64", "linux/arm64"]
         with pytest.raises(BuildError, match="is several images"):
             workspace.lower(Label("", "t"), AMD64, EPOCH, canned())
 
