@@ -27,8 +27,9 @@ class Accounts:
 
     def keep(self, root: Image | Index) -> None:
         """Remember what an image was just built from; its sources have been listed."""
-        entries = account(root, self._listed)
-        self._store.results.put(self._name(root), "account", msgspec.msgpack.encode(entries))
+        name, data = self._name(root), msgspec.msgpack.encode(account(root, self._listed))
+        if self._store.results.get(name) != data:
+            self._store.results.put(name, "account", data)
 
     def changes(self, root: Image | Index) -> list[Change] | None:
         """What differs from the last build; None where none is known."""

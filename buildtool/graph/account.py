@@ -49,11 +49,11 @@ def account(root: Step, content: Content) -> tuple[Entry, ...]:
         title = origin.title if origin else type(step).__name__
         if isinstance(step, LocalSource):
             title = "files " + ", ".join(i or "." for i in step.include[:3])
-        place = f"{origin.span.file}:{origin.span.line}" if origin and origin.span else ""
+        place = _text(f"{origin.span.file}:{origin.span.line}") if origin and origin.span else ""
         below = tuple(numbers[id(i)] for i in inputs(step))
         numbers[id(step)] = len(entries)
         text = json.encode(_printable(fields), order="sorted").decode()
-        entries.append(Entry(name, type(step).__name__, title, place, text, below, held))
+        entries.append(Entry(name, type(step).__name__, _text(title), place, text, below, held))
     return tuple(entries)
 
 
@@ -105,6 +105,13 @@ def _printable(value: Plain) -> Plain:
     """Bytes, which JSON has none of, as their digest."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes {key_of(value)[:12]}"
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, Mapping):
         return {k: _printable(v) for k, v in value.items()}
     return [_printable(v) for v in value] if isinstance(value, list) else value
+
+
+def _text(text: str) -> str:
+    """The text, bytes of names that are not UTF-8 shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
