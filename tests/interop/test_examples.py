@@ -52,6 +52,25 @@ def test_example(name: str, store: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_repository_builds_its_own_image(store: Path, tmp_path: Path) -> None:
+    root = EXAMPLES.parent
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("BUILD.star", "buildtool.toml", "buildtool.lock", "pyproject.toml", "LICENSE"):
+        shutil.copy(root / name, folder)
+    for name in ("buildtool", "rules"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    done = buildtool(store, folder, "test", "--locked", "//...")
+    assert done.returncode == 0, done.stdout + done.stderr
+    program = (
+        "import deflate, starlark, zstandard, blake3\n"
+        "from buildtool.sandbox import clock\n"
+        "clock.library('amd64', 5)\n"
+    )
+    done = buildtool(store, folder, "run", "--entrypoint", "/opt/venv/bin/python", "//:image", "-c", program)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "port", "said"),
     [

@@ -399,6 +399,11 @@ def _command(stage: Stage, command: str | Sequence[str]) -> tuple[str, ...]:
     return shell_argv(stage.config, command) if isinstance(command, str) else tuple(command)
 
 
+def _shortened(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+    return ", ".join(paths[:4]) + more
+
+
 def _title(step: s.StepRecord) -> str:
     """How a step is called in front of people."""
     if isinstance(step, s.Run):
@@ -406,7 +411,7 @@ def _title(step: s.StepRecord) -> str:
         return step.title or "run " + text
     if isinstance(step, s.Copy):
         origin = f"{step.from_}: " if step.from_ else ""
-        return f"{'extract' if step.unpack else 'copy'} {origin}{', '.join(step.srcs)} to {step.dest}"
+        return f"{'extract' if step.unpack else 'copy'} {origin}{_shortened(step.srcs)} to {step.dest}"
     if isinstance(step, s.Files):
         return "files " + ", ".join(path for path, _ in step.files)
     if isinstance(step, s.Symlink):
