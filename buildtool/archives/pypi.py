@@ -5,6 +5,7 @@ it were not there.
 """
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class WheelIndex:
             if file.metadata in ("yes", sha256(data)):
                 return data.decode("utf-8", "replace")
         self._http.fetch_blob(file.digest, file.size, (file.url,), file.filename)
-        return _metadata_of(self._http.blobs.path(file.digest), file.filename)
+        return metadata_of(self._http.blobs.path(file.digest), file.filename)
 
     def _asked(self, name: str) -> tuple[IndexFile, ...]:
         found: dict[str, IndexFile] = {}
@@ -192,16 +193,14 @@ def _digest(text: str) -> Digest | None:
         return None
 
 
-def _metadata_of(path: str, filename: str) -> str:
+def metadata_of(path: str, filename: str) -> str:
+    """The METADATA in the file of a wheel; BuildError `bad-wheel`."""
     import zipfile
 
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [
-                i
-                for i in archive.infolist()
-                if i.filename.endswith(".dist-info/METADATA") and "/" in i.filename
-            ]
+            # Only at the top: vendored packages bring their own further down.
+            names = [i for i in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", i.filename)]
             if len(names) != 1 or names[0].file_size > _LARGEST_METADATA:
                 raise BuildError("bad-wheel", f"the wheel {filename} has no METADATA", exit_status=1)
             return archive.read(names[0]).decode("utf-8", "replace")

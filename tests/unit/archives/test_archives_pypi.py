@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from buildtool.archives.hostindex import npm_registry, pip_indexes
-from buildtool.archives.pypi import IndexFile, parse_page
+from buildtool.archives.pypi import IndexFile, metadata_of, parse_page
 from buildtool.archives.wheels import choose, platform_tags
 from buildtool.diag import BuildError
 from buildtool.digest import sha256
 from buildtool.lock.pypi import PythonRequest
+from tests.support.wheels import wheel
 
 LINUX = "manylinux_2_28_x86_64"
 
@@ -205,6 +207,13 @@ def test_a_page_that_is_none(page: bytes) -> None:
     with pytest.raises(BuildError, match="cannot be read") as caught:
         parse_page(page, PAGE)
     assert caught.value.code == "bad-index"
+
+
+def test_metadata_out_of_a_wheel_that_holds_other_packages(tmp_path: Path) -> None:
+    inner = "my_app/_vendor/other-2.dist-info/METADATA"
+    path = tmp_path / "w.whl"
+    path.write_bytes(wheel("my_app", "1.0", {inner: b"Name: other"}, requires=("b",)))
+    assert "Requires-Dist: b" in metadata_of(str(path), "my_app-1.0.whl")
 
 
 # ---------------------------------------------------------------- settings of the host
