@@ -10,10 +10,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-_DEB = (
-    "http://deb.debian.org/debian/pool/main/g/golang-starlark/"
-    "golang-starlark-dev_0.0~git20210122.f935de8-2_all.deb"
-)
+from buildtool.archives.mirrors import discover
+
+_DEB = "debian:pool/main/g/golang-starlark/golang-starlark-dev_0.0~git20210122.f935de8-2_all.deb"
 _DIGEST = "4d91c80b6d1dac0421d7c68159efac97a9386ef57ee135c57a349aca92f2ead5"
 _FOLDER = "usr/share/gocode/src/go.starlark.net/starlark/testdata"
 _LOAD = re.compile(r'^load\("assert\.star"[^)]*\)', re.MULTILINE)
@@ -68,7 +67,8 @@ class Chunk:
 
 def chunks(folder: Path) -> list[Chunk]:
     """Fetch and unpack the files into a folder; all chunks, named `file:line`."""
-    with urllib.request.urlopen(_DEB, timeout=60) as answer:
+    place = discover(None).places(_DEB)[0].url
+    with urllib.request.urlopen(place, timeout=60) as answer:
         data = answer.read()
     assert hashlib.sha256(data).hexdigest() == _DIGEST
     deb = folder / "starlark.deb"

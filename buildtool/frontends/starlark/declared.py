@@ -29,6 +29,9 @@ from buildtool.frontends.starlark.steps import (
 )
 from buildtool.frontends.starlark.visibility import PRIVATE, check_visibility
 
+#: How an address may begin: also by the name of a package archive, which a mirror serves.
+_PLACES = ("http://", "https://", "debian:", "debian-security:", "npm:", "pypi:")
+
 
 class TargetRecord(Record, frozen=True, tag_field="target", kw_only=True):
     """A declared target."""
@@ -130,7 +133,7 @@ class FetchTarget(TargetRecord, tag="fetch", frozen=True, kw_only=True):
         super().__post_init__()
         require(bool(self.urls), "urls names at least one address")
         for url in self.urls:
-            require(url.startswith(("http://", "https://")), f"{url!r} is an http or https address")
+            require(url.startswith(_PLACES), f"{url!r} is an http or https address")
         digest = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
         require(bool(digest), "sha256 has 64 lower-case hexadecimal digits")
         require(self.sha256 is not None or len(self.urls) == 1, "a file of several addresses has a sha256")
