@@ -31,7 +31,7 @@ from buildtool.graph.model import (
 )
 from buildtool.graph.mounts import BindMount
 from buildtool.graph.stage import DEFAULT_PATH, FINISHERS, STEP_ENV, Stage
-from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.debian import DebianPackage, DebianRequest, archive_of
 
 Resolve = Callable[[DebianRequest, Span | None], Sequence[DebianPackage]]
 
@@ -202,17 +202,13 @@ def sources(suites: Sequence[str], components: Sequence[str]) -> str:
     """The content of a deb822 sources file (sources.list(5)): a paragraph an archive."""
     paragraphs = []
     for archive, uri in _MIRRORS.items():
-        own = [s for s in suites if _archive_of(s) == archive]
+        own = [s for s in suites if archive_of(s) == archive]
         if own:
             paragraphs.append(
                 f"Types: deb\nURIs: {uri}\nSuites: {' '.join(own)}\nComponents: {' '.join(components)}\n"
                 "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
             )
     return "\n".join(paragraphs)
-
-
-def _archive_of(suite: str) -> str:
-    return "debian-security" if suite.endswith(("-security", "/updates")) else "debian"
 
 
 @cache
