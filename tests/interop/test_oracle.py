@@ -1,8 +1,6 @@
 """The oracle: Dockerfiles with the result that real BuildKit gave, built here and compared.
 
-The cases stand beside the repository.  `tests/support/oracle-pending.txt` names
-those that use parts of the language which are not built yet; one that passes must
-leave the list.
+The cases stand beside the repository; all of them pass.
 """
 
 import argparse
@@ -18,7 +16,6 @@ from tests.support.oracle import restored
 
 ROOT = Path(__file__).resolve().parents[2]
 ORACLE = ROOT.parent / "shared" / "oracle"
-PENDING = set((ROOT / "tests" / "support" / "oracle-pending.txt").read_text().split())
 
 pytestmark = [
     pytest.mark.root,
@@ -56,7 +53,4 @@ def test_case(name: str, check: ModuleType, store: Path, monkeypatch: pytest.Mon
         tool=[sys.executable, "-m", "buildtool"], timeout=120, no_cache=False, no_lines=False, verbose=True
     )
     _, problem, _ = check.one(name, opts)
-    if name in PENDING:
-        assert problem is not None, f"{name} passes: take it from oracle-pending.txt"
-        pytest.xfail("not built yet")
     assert problem is None, problem
