@@ -24,7 +24,6 @@ from buildtool.oci.export import (
     needed,
     oci_layout_json,
     tagged,
-    write_whole,
 )
 from buildtool.oci.model import LARGEST_DOCUMENT, Manifest, decode_manifest
 from buildtool.store import Blobs
@@ -62,11 +61,6 @@ def write_archive(sink: BinaryIO, exports: Sequence[Export], blobs: Blobs, *, do
         data = documents[name]
         sink.write(_header(name, len(data), b"0", 0o644) + data + bytes(-len(data) % _BLOCK))
     sink.write(bytes(2 * _BLOCK))
-
-
-def write_archive_file(path: str, exports: Sequence[Export], blobs: Blobs, *, docker: bool = False) -> None:
-    """Write an archive to a path by `write_whole`, with its errors and those of `write_archive`."""
-    write_whole(path, lambda out: write_archive(out, exports, blobs, docker=docker))
 
 
 def _docker_manifest(exports: Sequence[Export], blobs: Blobs) -> bytes:

@@ -17,13 +17,14 @@ import pytest
 from buildtool.diag import BuildError
 from buildtool.digest import sha256
 from buildtool.graph.model import History, Image, ImageConfig, Platform
-from buildtool.oci.archive import ArchiveFiles, _header, write_archive, write_archive_file
+from buildtool.oci.archive import ArchiveFiles, _header, write_archive
 from buildtool.oci.convert import assemble, assemble_index
 from buildtool.oci.export import Export, tag_of, write_layout
 from buildtool.oci.layout import open_layout
 from buildtool.oci.model import IMAGE_NAME, INDEX, LAYER, MANIFEST, REF_NAME
 from buildtool.oci.validate import validate
 from buildtool.store import Store
+from tests.support.archive_file import write_archive_file
 
 LINUX = Platform("linux", "amd64")
 ARM = Platform("linux", "arm64")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from buildtool.graph.model import History, Image, ImageConfig, Platform
-from buildtool.oci.archive import write_archive_file
 from buildtool.oci.convert import assemble
 from buildtool.oci.export import Export, write_layout
 from buildtool.oci.model import MANIFEST
 from buildtool.store import Store
+from tests.support.archive_file import write_archive_file
 
 LINUX = Platform("linux", "amd64")
 NAME = "docker.io/library/app:1.0"
