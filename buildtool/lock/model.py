@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from buildtool.digest import Digest, sha256
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.exchanges import RunPins
 from buildtool.lock.npm import NodePin
 from buildtool.lock.pypi import PythonPins
 
@@ -80,7 +81,8 @@ class Lock:
     the network see as the present.  `images` goes from `NAME PLATFORM` to the
     digest of a manifest, `files` from a URL without credentials to its file, `git` from
     `URL#REF` to a commit, `debian` from `DebianRequest.id` to packages, `pypi` from
-    `PythonRequest.id` to wheels, `npm` from the place of an archive to what it is.
+    `PythonRequest.id` to wheels, `npm` from the place of an archive to what it is, `runs`
+    from the place of a step (`STAGE N`) to what it exchanged with the internet.
     """
 
     format: int = FORMAT
@@ -91,6 +93,7 @@ class Lock:
     debian: Mapping[str, DebianPins] = field(default_factory=dict)
     pypi: Mapping[str, PythonPins] = field(default_factory=dict)
     npm: Mapping[str, NodePin] = field(default_factory=dict)
+    runs: Mapping[str, RunPins] = field(default_factory=dict)
 
     def instants(self) -> tuple[int, ...]:
         """The dates of the releases that packages were chosen from, newest first, each once."""

@@ -5,12 +5,14 @@ import re
 import stat
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import TypeVar
 
 from buildtool.diag import BuildError
 from buildtool.digest import parse_digest
 from buildtool.lock import instant
 from buildtool.lock.debian import ARCHIVES, DebianPackage
+from buildtool.lock.exchanges import RunPins, run_pins
 from buildtool.lock.model import FORMAT, DebianPins, FilePin, Lock, ReleasePin
 from buildtool.lock.npm import NodeArchive, NodePin
 from buildtool.lock.pypi import PythonPins, Wheel
@@ -18,6 +20,7 @@ from buildtool.lock.toml import Kind, Table, parse
 
 _T = TypeVar("_T")
 _LARGEST = 64 << 20
+_STEP = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _KIND = Kind("the lock", "lock", "restore it from version control, or delete the file and build again")
 
@@ -60,10 +63,11 @@ def _lock(top: Table) -> Lock:
             span=top.source.find((), "format"),
             hint="use the newer buildtool that wrote it",
         )
-    top.only("format", "clock", "images", "files", "git", "debian", "pypi", "npm")
+    top.only("format", "clock", "images", "files", "git", "debian", "pypi", "npm", "run")
     images = top.table("images")
     files, git = top.table("files"), top.table("git")
     debian, pypi, npm = top.table("debian"), top.table("pypi"), top.table("npm")
+    run = top.table("run")
     return Lock(
         format=written,
         clock=_clock(top),
@@ -73,6 +77,7 @@ def _lock(top: Table) -> Lock:
         debian={name: _debian(debian.table(name)) for name in debian.tree},
         pypi={name: _python(pypi.table(name)) for name in pypi.tree},
         npm={place: _pin(npm, place, partial(_archive, place)) for place in npm.tree},
+        runs={place: _run(run.table(place)) for place in run.tree},
     )
 
 
@@ -158,6 +163,21 @@ def _archive(place: str, text: str) -> NodePin:
     if len(words) != 3:
         raise ValueError("an archive is: digest size integrity")
     return NodePin(NodeArchive(place, words[2]), _size(words[1]), parse_digest(words[0]))
+
+
+def _run(table: Table) -> RunPins:
+    # Not imported above: most locks are of builds whose steps stay at home.
+    from buildtool.lock.spelling import parse, spell
+
+    table.only("step", "exchanges")
+    step = table.text("step")
+    if not _STEP.fullmatch(step):
+        table.fail(f"{step[:100]!r} is not the key of a step: 64 hexadecimal digits", "step")
+    pins = run_pins(step, table.parsed("exchanges", parse))
+    for one, other in pairwise(pins.exchanges):
+        if one.asked == other.asked:
+            table.fail("one request has two answers in this recording", "exchanges", spell(other))
+    return pins
 
 
 def _release(text: str) -> ReleasePin:

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 
 from buildtool.diag import BuildError
 from buildtool.lock.debian import DebianPackage
+from buildtool.lock.exchanges import RunPins
 from buildtool.lock.instant import spell
 from buildtool.lock.model import DebianPins, FilePin, Lock, ReleasePin
 from buildtool.lock.npm import NodePin
@@ -38,24 +40,25 @@ def dumps(lock: Lock) -> str:
     if lock.npm:
         rows.append("\n[npm]\n")
         rows += [f"{_quoted(place)} = {_quoted(_archive(pin))}\n" for place, pin in sorted(lock.npm.items())]
+    for place, recording in sorted(lock.runs.items(), key=_in_order):
+        rows.append(f"\n[run.{_key(place)}]\n")
+        rows += _run(recording)
     return "".join(rows)
 
 
 def write(path: str, lock: Lock) -> None:
     """Put the lock at `path` at once and durably; a file that says the same already is left alone.
 
-    A link at `path` is followed.  BuildError `lock-unwritable`.
+    Comments at the top of the file stay, others are not kept.  A link at `path` is
+    followed.  BuildError `lock-unwritable`.
     """
-    data = dumps(lock).encode()
     path = os.path.realpath(path)
     temporary = f"{path}.{os.getpid()}.new"
     try:
-        try:
-            with open(path, "rb") as old:
-                if old.read(len(data) + 1) == data:
-                    return
-        except FileNotFoundError:
-            pass
+        before = _bytes_of(path)
+        data = _preamble(before) + dumps(lock).encode()
+        if data == before:
+            return
         try:
             with open(temporary, "wb") as new:
                 new.write(data)
@@ -89,6 +92,20 @@ def _python(pins: PythonPins) -> Iterable[str]:
     if pins.constraints:
         yield from _lines("constraints", sorted(pins.constraints))
     yield from _lines("resolved", [_wheel(w) for w in sorted(pins.resolved, key=lambda w: w.project)])
+
+
+def _run(pins: RunPins) -> Iterable[str]:
+    from buildtool.lock.spelling import spell
+
+    yield f"step = {_quoted(pins.step)}\n"
+    yield from _lines("exchanges", [spell(exchange) for exchange in pins.exchanges])
+
+
+def _in_order(item: tuple[str, RunPins]) -> tuple[str, int, str]:
+    """Steps of a stage by their numbers: `app 2` before `app 10`."""
+    stage, _, number = item[0].rpartition(" ")
+    counts = number.isascii() and number.isdigit() and len(number) < 10
+    return (stage, int(number), item[0]) if counts else (item[0], 0, item[0])
 
 
 def _wheel(wheel: Wheel) -> str:
@@ -144,6 +161,22 @@ def _escaped(c: str) -> str:
     if ord(c) < 0x20 or ord(c) == 0x7F:
         return f"\\u{ord(c):04x}"
     return c
+
+
+def _preamble(before: bytes) -> bytes:
+    """What a person wrote at the top of a lock: the comments and empty lines before anything else."""
+    rows = before.splitlines(keepends=True)
+    own = takewhile(lambda row: row.strip() == b"" or row.startswith(b"#"), rows)
+    kept = b"".join(row for row in own if row.strip() != _HEADER.strip().encode())
+    return kept.strip(b"\n") + b"\n\n" if kept.strip() else b""
+
+
+def _bytes_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _remove(path: str) -> None:
