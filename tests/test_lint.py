@@ -1,6 +1,7 @@
 """Linters, types, import contracts and the house rules, run as tests."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_lock_files_agree_with_the_project() -> None:
     for name, requirements in wanted.items():
         pins = _pins(ROOT / name)
         for requirement in requirements:
-            package = requirement.split(">")[0].split("=")[0].strip().lower()
+            package = re.split(r"[\[>=]", requirement)[0].strip().lower()
             assert package in pins, f"{package} is missing in {name}: make requirements"
             if "==" in requirement:
                 assert requirement == f"{package}=={pins[package]}", f"{name}: make requirements"
