@@ -5,7 +5,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint bench wheel requirements clean
+.PHONY: help demo test soak lint bench wheel grammar requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ bench: ## time the workloads, beside buildah where it is installed
 wheel: ## build dist/*.whl with the clock library for every architecture
 	@$(PYTHON) tools/setup.py wheel
 	@$(VENV)/python -m hatchling build -t wheel -d dist
+
+grammar: ## compute the Dockerfile parser's table from its Lark grammar
+	@$(PYTHON) tools/setup.py test
+	@$(VENV)/python tools/grammar.py
 
 requirements: ## resolve the dependencies anew and write the lock files (needs uv)
 	@$(PYTHON) tools/requirements.py

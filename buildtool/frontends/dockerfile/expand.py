@@ -16,7 +16,7 @@ a quote, a dollar and itself, and there is no command substitution.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile.pattern import Pattern
@@ -28,8 +28,7 @@ MAX_DEPTH = 40
 _SPECIAL = frozenset("@*#?-$!")
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How a text is read: which character escapes, and what of it stays as written."""
 
     escape: str = "\\"
@@ -39,6 +38,8 @@ class Style:
     quotes: bool = True
 
 
+#: A word.
+PLAIN = Style()
 #: A heredoc's body: quotes mean nothing, and the escape is a backslash whatever the directive says.
 BODY = Style(quotes=False)
 
@@ -62,7 +63,7 @@ class Expander:
     without a place: the caller knows it.
     """
 
-    def __init__(self, style: Style = Style(), budget: Budget | None = None) -> None:
+    def __init__(self, style: Style = PLAIN, budget: Budget | None = None) -> None:
         self.style = style
         self.budget = budget or Budget()
         self.unset: set[str] = set()

@@ -6,7 +6,7 @@ body is not expanded.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile.expand import Expander, Style
@@ -16,8 +16,7 @@ _WORD = re.compile(r"\d*<<(-?)\s*([^<]*)", re.S)
 _LINE = Style(raw_quotes=True, raw_escapes=True, keep_unset=True)
 
 
-@dataclass(frozen=True, slots=True)
-class HeredocWord:
+class HeredocWord(NamedTuple):
     """A word that begins a heredoc; `chomp` drops the body's leading tabs."""
 
     name: str

@@ -11,10 +11,9 @@ from buildtool.frontends.dockerfile import instructions, tree
 from buildtool.frontends.dockerfile.args import global_args, unused
 from buildtool.frontends.dockerfile.body import Body, Shared
 from buildtool.frontends.dockerfile.copying import copy
-from buildtool.frontends.dockerfile.grammar import ParseCache
 from buildtool.frontends.dockerfile.lint.facts import Record
 from buildtool.frontends.dockerfile.lint.run import check_build
-from buildtool.frontends.dockerfile.parse import parse
+from buildtool.frontends.dockerfile.parse import ParseCache, parse
 from buildtool.frontends.dockerfile.reference import context_name, familiar
 from buildtool.frontends.dockerfile.request import (
     Bases,

@@ -13,7 +13,8 @@ can be shown in the file.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+
+import msgspec
 
 from buildtool.diag import BuildError, Span
 from buildtool.frontends.dockerfile.heredoc import HeredocWord, heredoc_words
@@ -27,13 +28,12 @@ DIRECTIVES = ("syntax", "escape", "check")
 _BLANKS = " \t\v\f\r"
 
 
-@dataclass(slots=True)
-class Logical:
+class Logical(msgspec.Struct):
     """One instruction's text without its line ends; `pieces` say where it stood."""
 
     text: str
     pieces: list[tuple[int, int, int]]  # offset in text, line, column
-    heredocs: list[Heredoc] = field(default_factory=list)
+    heredocs: list[Heredoc] = []
 
     def place(self, start: int, end: int) -> Place:
         """The range of the file that `text[start:end]` came from."""
@@ -47,16 +47,15 @@ class Logical:
         return line, column + offset - begin
 
 
-@dataclass(slots=True)
-class Source:
+class Source(msgspec.Struct):
     """A Dockerfile's physical lines, and what they make."""
 
     filename: str
     lines: list[str]
     escape: str = "\\"
-    directives: list[Directive] = field(default_factory=list)
-    logical: list[Logical] = field(default_factory=list)
-    empty_continuations: list[Place] = field(default_factory=list)
+    directives: list[Directive] = []
+    logical: list[Logical] = []
+    empty_continuations: list[Place] = []
 
     def span(self, place: Place) -> Span:
         return span_of(self.filename, self.lines, place)

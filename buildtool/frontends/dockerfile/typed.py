@@ -1,4 +1,4 @@
-"""Lark's tree to the typed tree: what the arguments of each instruction have to be.
+"""The parser's tree to the typed tree: what the arguments of each instruction have to be.
 
 Every instruction is checked by itself, so that one run finds all the mistakes of
 a file.  Nothing is expanded here: a check of what a variable may bring is the
@@ -8,17 +8,15 @@ lowering's.
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from buildtool.diag import BuildError, BuildErrors, suggestion
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.flags import check_flags, read_flag
 from buildtool.frontends.dockerfile.heredoc import heredoc_word
+from buildtool.frontends.dockerfile.lalr import Token, Tree
 from buildtool.frontends.dockerfile.source import Logical, Source
 from buildtool.frontends.dockerfile.tree import Command, Flag, Pair, Place, Word
-
-if TYPE_CHECKING:
-    from lark import Token, Tree
 
 MAX_STAGES = 1_000
 MAX_ERRORS = 20
@@ -31,12 +29,13 @@ INSTRUCTIONS = (
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 
 
-def typed(parsed: "Tree[Token]", source: Source) -> tree.File:
+def typed(parsed: list[Token | Tree], source: Source) -> tree.File:
     """The typed tree; BuildError, or BuildErrors for several, where instructions are not right."""
     errors: list[BuildError] = []
     nodes: list[tree.Node] = []
-    for found, logical in zip(parsed.children, source.logical, strict=True):
-        line = _Line(found, logical, source)  # type: ignore[arg-type]
+    for found, logical in zip(parsed, source.logical, strict=True):
+        assert isinstance(found, Tree)
+        line = _Line(found, logical, source)
         try:
             nodes.append(line.node())
         except BuildError as error:
@@ -93,9 +92,9 @@ class _Common(TypedDict):
 class _Line:
     """One instruction: its tokens, and where they stand."""
 
-    def __init__(self, found: "Tree[Token]", logical: Logical, source: Source) -> None:
-        self.kind = str(found.data)
-        self.tokens: list[Token] = found.children  # type: ignore[assignment]
+    def __init__(self, found: Tree, logical: Logical, source: Source) -> None:
+        self.kind = found.name
+        self.tokens = [t for t in found.children if isinstance(t, Token)]
         self.logical = logical
         self.source = source
         self.name = self.kind.upper()
@@ -109,9 +108,9 @@ class _Line:
     def node(self) -> tree.Node:
         if self.kind == "unknown":
             raise self._unknown()
-        flags = [read_flag(str(t), self._place(t)) for t in self.tokens if t.type == "FLAG"]
-        self.arguments = [t for t in self.tokens if t.type != "FLAG"]
-        if self.arguments and self.arguments[0].type == "WORDS":
+        flags = [read_flag(t.text, self._place(t)) for t in self.tokens if t.kind == "FLAG"]
+        self.arguments = [t for t in self.tokens if t.kind != "FLAG"]
+        if self.arguments and self.arguments[0].kind == "WORDS":
             self.arguments = list(_split(self.arguments[0]))
         self.flags = tuple(flags)
         check_flags(self.name, self.flags, self.source.span)
@@ -119,7 +118,7 @@ class _Line:
         return make()
 
     def _unknown(self) -> BuildError:
-        word = str(self.tokens[0])
+        word = self.tokens[0].text
         return BuildError(
             "unknown-instruction",
             f'unknown instruction "{word}"',
@@ -129,26 +128,25 @@ class _Line:
 
     # ------------------------------------------------------------ pieces
 
-    def _place(self, token: "Token") -> Place:
-        start = (token.column or 1) - 1
-        return self.logical.place(start, start + len(token))
+    def _place(self, token: Token) -> Place:
+        return self.logical.place(token.column, token.column + len(token.text))
 
-    def _word(self, token: "Token") -> Word:
-        return Word(str(token), self._place(token))
+    def _word(self, token: Token) -> Word:
+        return Word(token.text, self._place(token))
 
     def _fail(self, code: str, message: str, at: Place | None = None, hint: str = "") -> BuildError:
         return BuildError(code, message, span=self.source.span(at or self.whole), hint=hint)
 
     def _words(self) -> list[Word]:
         """The arguments as words; those of a JSON array all stand where the array stands."""
-        if self.arguments and self.arguments[0].type == "JSON":
+        if self.arguments and self.arguments[0].kind == "JSON":
             token = self.arguments[0]
-            return [Word(text, self._place(token)) for text in _json(str(token))]
+            return [Word(text, self._place(token)) for text in _json(token.text)]
         if self.arguments:
-            self._not_json(self.logical.text[(self.arguments[0].column or 1) - 1 :], self.arguments[0])
+            self._not_json(self.logical.text[self.arguments[0].column :], self.arguments[0])
         return [self._word(t) for t in self.arguments]
 
-    def _not_json(self, text: str, token: "Token") -> None:
+    def _not_json(self, text: str, token: Token) -> None:
         """Refuse an array of other things than strings, which is no shell form either."""
         if not text.startswith("["):
             return
@@ -161,13 +159,13 @@ class _Line:
                 "json-not-strings", "a JSON form is an array of strings only", self._place(token)
             )
 
-    def _command(self, arguments: "list[Token]") -> Command:
+    def _command(self, arguments: list[Token]) -> Command:
         if not arguments:
             return Command("shell", ())
-        if arguments[0].type == "JSON":
-            return Command("exec", tuple(_json(str(arguments[0]))))
-        self._not_json(str(arguments[0]), arguments[0])
-        return Command("shell", (str(arguments[0]),))
+        if arguments[0].kind == "JSON":
+            return Command("exec", tuple(_json(arguments[0].text)))
+        self._not_json(arguments[0].text, arguments[0])
+        return Command("shell", (arguments[0].text,))
 
     def _one(self) -> Word:
         """The rest of the line, which is one argument."""
@@ -181,8 +179,8 @@ class _Line:
             raise self._fail("missing-argument", f"{self.name} needs at least one argument")
         return tuple(self._pair(t, default) for t in self.arguments)
 
-    def _pair(self, token: "Token", default: bool) -> Pair:
-        text, place = self._without_last_escape(str(token)), self._place(token)
+    def _pair(self, token: Token, default: bool) -> Pair:
+        text, place = self._without_last_escape(token.text), self._place(token)
         name, equals, value = text.partition("=")
         if not equals and not default:
             raise self._fail("missing-equals", f'"{text}" has no "="', place, f"write {self.name} NAME=value")
@@ -198,9 +196,9 @@ class _Line:
 
     def _old_or_pairs(self) -> tuple[Pair, ...]:
         """ENV and LABEL: the form with `=`, or the old one, which the first word tells."""
-        if not self.arguments or "=" in self.arguments[0]:
+        if not self.arguments or "=" in self.arguments[0].text:
             return self._pairs(default=False)
-        start = (self.arguments[0].column or 1) - 1
+        start = self.arguments[0].column
         text = self.logical.text[start:]
         parts = re.split(r"[\t\v\f\r ]+", text, maxsplit=1)
         if len(parts) < 2:
@@ -319,21 +317,18 @@ class _Line:
         if not self.arguments:
             raise self._fail("missing-argument", "ONBUILD needs an instruction")
         token = self.arguments[0]
-        word = re.split(r"\s", str(token), maxsplit=1)[0]
+        word = re.split(r"\s", token.text, maxsplit=1)[0]
         if word.upper() in ("ONBUILD", "FROM", "MAINTAINER"):
-            start = (token.column or 1) - 1
-            place = self.logical.place(start, start + len(word))
+            place = self.logical.place(token.column, token.column + len(word))
             raise self._fail("bad-trigger", f"{word.upper()} cannot be an ONBUILD trigger", place)
-        trigger = "".join([str(token), *(f"\n{h.body}{h.name}" for h in self.logical.heredocs)])
+        trigger = "".join([token.text, *(f"\n{h.body}{h.name}" for h in self.logical.heredocs)])
         return tree.Onbuild(trigger=trigger, **self._common())
 
 
-def _split(words: "Token") -> "Iterator[Token]":
+def _split(words: Token) -> Iterator[Token]:
     """The words of one token, each where it stands."""
-    from lark import Token
-
-    for match in re.finditer(r"[^ \t\v\f\r]+", words):
-        yield Token("WORD", match[0], column=(words.column or 1) + match.start())
+    for match in re.finditer(r"[^ \t\v\f\r]+", words.text):
+        yield Token("WORD", match[0], words.column + match.start())
 
 
 def _json(text: str) -> Iterator[str]:

@@ -1,9 +1,12 @@
 """Small values of Dockerfile instructions: durations, ports, signals, modes, platforms."""
 
 import re
+from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError
-from buildtool.graph.model import Platform
+
+if TYPE_CHECKING:
+    from buildtool.graph.model import Platform
 
 _MICRO = dict.fromkeys(("us", "µs", "μs"), 10**3)
 _UNITS = {"ns": 1, **_MICRO, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -130,8 +133,10 @@ def check_mode(text: str) -> None:
         raise BuildError("bad-mode", f'"{text}" is not a file mode', hint=hint)
 
 
-def platform(text: str, default: Platform) -> Platform:
+def platform(text: str, default: "Platform") -> "Platform":
     """`os/architecture[/variant]`, or `os` or an architecture alone; usual other names are made OCI's."""
+    from buildtool.graph.model import Platform
+
     parts = text.lower().split("/")
     if not all(re.fullmatch(r"[a-z0-9_.-]+", p) for p in parts) or len(parts) > 3:
         raise BuildError(

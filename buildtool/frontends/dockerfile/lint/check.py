@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from buildtool.diag import BuildError, BuildErrors, Span, Warned
 from buildtool.digest import Digest, sha256
 from buildtool.frontends.dockerfile import tree
-from buildtool.frontends.dockerfile.grammar import ParseCache
 from buildtool.frontends.dockerfile.lint.facts import Record, facts_of
 from buildtool.frontends.dockerfile.lint.options import Options, options_of
 from buildtool.frontends.dockerfile.lint.registry import RULES
 from buildtool.frontends.dockerfile.lint.rule import Finding
 from buildtool.frontends.dockerfile.lint.run import find, violation, warned
 from buildtool.frontends.dockerfile.lower import survey
-from buildtool.frontends.dockerfile.parse import parse
+from buildtool.frontends.dockerfile.parse import ParseCache, parse
 from buildtool.frontends.dockerfile.request import NETWORK_HOST, Bases, Request
 from buildtool.graph.model import Image, ImageConfig, ImageSource, Platform
 from buildtool.lock.model import FilePin, Lock
