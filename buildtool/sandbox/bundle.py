@@ -57,10 +57,12 @@ CLOCK_TARGET = "/dev/.buildtool/clock.so"
 
 
 class NetworkNamespace(Protocol):
-    """A network namespace that a path names."""
+    """A network namespace that a path names, and the /etc/resolv.conf of processes in it."""
 
     @property
     def path(self) -> str: ...
+    @property
+    def resolver(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

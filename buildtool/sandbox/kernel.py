@@ -44,6 +44,11 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
 
 
+def enter(namespace: int, kind: int) -> None:
+    """setns(2), for the calling thread: into the namespace of this kind that a descriptor names."""
+    _checked(_libc.setns(namespace, kind))
+
+
 def set_personality(persona: int) -> None:
     """personality(2): what this process and all that it starts looks like to programs."""
     _checked(_libc.personality(ctypes.c_ulong(persona)))

@@ -15,9 +15,6 @@ from buildtool.sandbox import bundle, clock, kernel, namespaces, overlay, runtim
 from buildtool.sandbox.bundle import HostMount, Machine, Process
 from buildtool.sandbox.mountpoints import MountPoints
 
-#: Where a name is looked up in a sandbox without a network: an address of RFC 5737 that has no route.
-_NO_SERVER = "nameserver 192.0.2.1\noptions timeout:1 attempts:1\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -202,7 +199,7 @@ def _hosts(process: Process) -> str:
 
 
 def _resolver(process: Process) -> str:
-    return _of_host("/etc/resolv.conf") if process.network == "host" else _NO_SERVER
+    return _of_host("/etc/resolv.conf") if process.network == "host" else process.network.resolver
 
 
 def _of_host(path: str) -> str:
