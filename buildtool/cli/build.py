@@ -23,6 +23,7 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     " with compression=gzip or zstd. Or the files: type=local,dest=DIR; type=tar,dest=FILE.tar."
     " [default: the store alone]",
 )
+@click.option("--load", is_flag=True, help="Hand the image to docker, podman or containerd.")
 @click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
 @click.option(
     "--metadata-file", default="", metavar="FILE", help="Write what is known of the result as JSON."

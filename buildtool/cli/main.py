@@ -29,6 +29,13 @@ COMMANDS = {
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),
     "explain": Lazy("buildtool.cli.explain", "Say why a target would be built again."),
     "init": Lazy("buildtool.cli.init", "Write a first BUILD.star, or one from a Dockerfile."),
+    "images": Lazy("buildtool.cli.images", "List the images of the store."),
+    "tag": Lazy("buildtool.cli.tag", "Give an image of the store more names."),
+    "rmi": Lazy("buildtool.cli.rmi", "Forget names of images."),
+    "prune": Lazy("buildtool.cli.prune", "Remove what no image needs and no build used for a while."),
+    "save": Lazy("buildtool.cli.save", "Write images of the store into an archive."),
+    "load": Lazy("buildtool.cli.load", "Take images from an archive, or hand them to Docker or podman."),
+    "export": Lazy("buildtool.cli.export", "Write the files of an image."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(
         "buildtool.cli.validate", "Recompute every digest of an image and report what does not match."

@@ -15,6 +15,8 @@ _NAME = re.compile(
 )
 
 LONGEST = 255
+#: What Docker takes for the registry that a name without one means.
+_DEFAULT_HOSTS = ("docker.io", "index.docker.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def parse_name(text: str) -> ImageName:
     if host and not ("." in host or ":" in host or host == "localhost" or host != host.lower()):
         # As Docker reads it: without a dot or a port, the first part is no registry.
         host, path = "", f"{host}/{path}"
+    if host in _DEFAULT_HOSTS:
+        host, path = "", path.removeprefix("library/")
     return ImageName(host, path, tag)
 
 

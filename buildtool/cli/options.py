@@ -35,7 +35,6 @@ NOT_YET = {
 NOT_YET_SWITCHES = {
     "--pull": "registries",
     "--push": "registries",
-    "--load": "loading into a Docker daemon",
     "--offline": "the recorded internet",
     "--sbom": "bills of materials",
     "--provenance": "provenance statements",
@@ -139,6 +138,7 @@ def request_of(
     jobs: int | None = None,
     no_cache: bool = False,
     flag: tuple[str, ...] = (),
+    load: bool = False,
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
     if locked and no_lock:
@@ -150,7 +150,7 @@ def request_of(
         )
     if flag and not isinstance(subject, LabelSubject):
         raise BuildError("bad-usage", "--flag is for targets of BUILD.star files", hint="--build-arg")
-    outputs = tuple(parse_output(o) for o in output)
+    outputs = tuple(parse_output(o) for o in (*output, *(("type=docker",) if load else ())))
     names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
     if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):
         raise BuildError("bad-usage", "a name or an output is for one target, and here are several")

@@ -29,9 +29,9 @@ class Output:
     """One place to write to.
 
     `kind` is `oci` (an image layout, in a tar archive unless `tar` is false), `docker`
-    (an archive for `docker load`), `local` or `tar` (the files of the image, in a folder
-    or an archive), `image` (a name in the store alone) or `cacheonly` (nothing).  `dest`
-    is a path, or `-` for standard output.
+    (an archive for `docker load`; without `dest` it goes to an engine of this machine),
+    `local` or `tar` (the files of the image, in a folder or an archive), `image` (a name in
+    the store alone) or `cacheonly` (nothing).  `dest` is a path, or `-` for standard output.
     """
 
     kind: str
@@ -73,8 +73,6 @@ def _check_place(output: Output) -> None:
         raise BuildError("bad-output", f"type=local writes a folder, and {output.dest!r} is not one")
     if kind in ("local", "cacheonly"):
         return
-    if kind == "docker" and not output.dest:
-        raise _not_yet("loading into a Docker daemon (type=docker without dest=FILE)")
     if kind == "docker" and not output.tar:
         raise BuildError("bad-output", "an output of type=docker is an archive: tar=false is for type=oci")
     if kind == "image" and output.dest:

@@ -1,4 +1,4 @@
-"""Images that exist, as people name them: a name of the store, `oci:FOLDER` or `oci-archive:FILE`."""
+"""Images that exist, as people name them: a name of the store, or a folder or archive by its transport."""
 
 import os
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from buildtool.store import Store
 
 #: skopeo's transports (containers-transports(5)) that are read here.
-_TRANSPORTS = ("oci", "oci-archive")
-_OTHERS = ("docker", "docker-archive", "docker-daemon", "dir", "containers-storage", "sif", "ostree")
+_TRANSPORTS = ("oci", "oci-archive", "docker-archive")
+_OTHERS = ("docker", "docker-daemon", "dir", "containers-storage", "sif", "ostree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Place:
 def parse_place(text: str) -> Place:
     """The place that `text` names.
 
-    `oci:FOLDER[:TAG][@DIGEST]`, `oci-archive:FILE[:TAG][@DIGEST]`, a name of the store,
-    or `sha256:...` of a manifest in the store.
+    `oci:FOLDER[:TAG][@DIGEST]`, `oci-archive:FILE[:TAG][@DIGEST]`, `docker-archive:FILE[:NAME]`,
+    a name of the store, or `sha256:...` of a manifest in the store.
     """
     transport, colon, rest = text.partition(":")
     if text.startswith("sha256:"):
@@ -40,14 +40,16 @@ def parse_place(text: str) -> Place:
     if colon and transport in _TRANSPORTS:
         if os.path.exists(rest):
             return Place(rest)
+        if transport == "docker-archive":
+            path, _, name = rest.partition(":")
+            return Place(path, parse_name(name).full if name else "")
         from buildtool.oci.reference import parse_layout_reference
 
         found = parse_layout_reference(f"oci-layout://{rest}")
         return Place(found.path, found.tag, found.digest)
     if colon and transport in _OTHERS and not rest.isdigit():
-        raise BuildError(
-            "not-yet", f"the transport {transport}: is not supported yet", hint="oci:, oci-archive:"
-        )
+        known = ", ".join(f"{name}:" for name in _TRANSPORTS)
+        raise BuildError("not-yet", f"the transport {transport}: is not supported yet", hint=known)
     return Place("", parse_name(text).short)
 
 

@@ -9,10 +9,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 
 from buildtool.diag import BuildError
-from buildtool.executor.api import BuiltImage
+from buildtool.digest import Digest
+from buildtool.graph.model import Platform
 from buildtool.layers.descriptor import FOLDER, remove, status_of
 from buildtool.layers.entry import Content, Entry, FileSlice, Kind
 from buildtool.layers.plain import entries_in
@@ -21,7 +23,24 @@ from buildtool.store import Blobs
 _CHUNK = 1 << 20
 
 
-def write_tar(sink: BinaryIO, images: Sequence[BuiltImage], blobs: Blobs) -> None:
+class Rooted(Protocol):
+    """An image whose root filesystem is a plain tar archive among the blobs."""
+
+    @property
+    def platform(self) -> Platform: ...
+    @property
+    def root(self) -> Digest | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root filesystem for a platform, as an archive among the blobs."""
+
+    platform: Platform
+    root: Digest
+
+
+def write_tar(sink: BinaryIO, images: Sequence[Rooted], blobs: Blobs) -> None:
     """Write the root filesystems as one archive; the same bytes for the same images."""
     if len(images) == 1:
         assert images[0].root is not None
@@ -33,7 +52,7 @@ def write_tar(sink: BinaryIO, images: Sequence[BuiltImage], blobs: Blobs) -> Non
     write_layer(_below_platforms(images, blobs), sink=sink.write)
 
 
-def _below_platforms(images: Sequence[BuiltImage], blobs: Blobs) -> Iterator[tuple[Entry, Content]]:
+def _below_platforms(images: Sequence[Rooted], blobs: Blobs) -> Iterator[tuple[Entry, Content]]:
     for image in sorted(images, key=folder_of):
         top = folder_of(image).encode()
         yield Entry(top, Kind.DIR, 0o755, 0, 0, 0), None
@@ -42,7 +61,7 @@ def _below_platforms(images: Sequence[BuiltImage], blobs: Blobs) -> Iterator[tup
             yield entry._replace(path=top + b"/" + entry.path, linkname=link), content
 
 
-def write_folder(folder: str, images: Sequence[BuiltImage], blobs: Blobs) -> list[bytes]:
+def write_folder(folder: str, images: Sequence[Rooted], blobs: Blobs) -> list[bytes]:
     """Put the root filesystems into a folder, beside what is there; the devices that could not be made.
 
     A file or a link makes way for what has its name.  No link of the folder or of
@@ -65,12 +84,12 @@ def write_folder(folder: str, images: Sequence[BuiltImage], blobs: Blobs) -> lis
     return skipped
 
 
-def folder_of(image: BuiltImage) -> str:
+def folder_of(image: Rooted) -> str:
     """The name of a platform's folder."""
     return str(image.platform).replace("/", "_")
 
 
-def _entries(image: BuiltImage, blobs: Blobs) -> Iterator[tuple[Entry, Content]]:
+def _entries(image: Rooted, blobs: Blobs) -> Iterator[tuple[Entry, Content]]:
     assert image.root is not None
     with blobs.open(image.root) as blob:
         while blob.read(_CHUNK):

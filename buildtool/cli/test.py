@@ -117,8 +117,8 @@ def _passes(case: _Case, manifest: "Digest", store: "Store", platform: str) -> b
 
 
 def _run(case: _Case, manifest: "Digest", store: "Store", platform: str, output: bytearray) -> int:
+    from buildtool.cli.chosen import image_of, layers_of
     from buildtool.cli.places import Place
-    from buildtool.cli.run import image_of, layers_of
     from buildtool.executor.launch import launch
 
     def keep(data: bytes) -> None:

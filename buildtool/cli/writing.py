@@ -23,7 +23,8 @@ def write(built: Built, request: BuildRequest, store: Store, progress: Progress)
     for digest in [i.digest for i in built.indexes] or [i.manifest for i in built.images]:
         for name in request.names:
             store.results.set_ref(name.short, digest)
-    return tuple(_written(o, built, request, store, progress) for o in request.outputs if o.dest)
+    wanted = [o for o in request.outputs if o.dest or o.kind == "docker"]
+    return tuple(_written(o, built, request, store, progress) for o in wanted)
 
 
 def _written(output: Output, built: Built, request: BuildRequest, store: Store, progress: Progress) -> str:
@@ -31,16 +32,22 @@ def _written(output: Output, built: Built, request: BuildRequest, store: Store, 
     from buildtool.oci.archive import write_archive
     from buildtool.oci.export import write_layout
 
+    if not output.dest:
+        from buildtool.cli.engines import any_engine, feed
+
+        found_engine = any_engine()
+        feed(found_engine, exports(built, request), store.blobs)
+        return found_engine.name
     if output.kind == "local":
         _tell_of(rootfs.write_folder(output.dest, built.images, store.blobs), progress)
     elif output.kind == "tar":
-        _to_file(output.dest, lambda sink: rootfs.write_tar(sink, built.images, store.blobs))
+        to_file(output.dest, lambda sink: rootfs.write_tar(sink, built.images, store.blobs))
     elif not output.tar:
         write_layout(output.dest, exports(built, request), store.blobs)
     else:
         docker = output.kind == "docker"
         found = exports(built, request)
-        _to_file(output.dest, lambda sink: write_archive(sink, found, store.blobs, docker=docker))
+        to_file(output.dest, lambda sink: write_archive(sink, found, store.blobs, docker=docker))
     return output.dest
 
 
@@ -55,7 +62,7 @@ def exports(built: Built, request: BuildRequest) -> "list[Export]":
     return [Export(i.manifest, i.manifest_size, MANIFEST, names, i.platform) for i in built.images]
 
 
-def _to_file(path: str, write_to: Callable[[BinaryIO], None]) -> None:
+def to_file(path: str, write_to: Callable[[BinaryIO], None]) -> None:
     """Write a file by `write_whole`; `-` is our standard output."""
     from buildtool.oci.export import write_whole
 

@@ -12,6 +12,7 @@ from buildtool.digest import Digest, Key, Plain, key_of, parse_digest
 from buildtool.executor.api import BuildOptions, Fetcher
 from buildtool.executor.cache import Cache, LayerResult
 from buildtool.executor.emulation import runs_here
+from buildtool.executor.flattening import flattened
 from buildtool.executor.local import Listing, scan
 from buildtool.executor.outputs import (
     Chain,
@@ -262,17 +263,13 @@ class Carrier:
 
     def flatten(self, chain: Chain) -> Digest:
         """The blob that is a plain tar archive of all files of the chain."""
-        name = key_of({"root": chain.chain_id})
-        known = self.store.results.get(name)
-        found = None if known is None else self.cache.stored(parse_digest(known.decode()), "none")
-        if found is not None:
-            return found[0]
-        for layer in chain.layers:
-            self.supply.base(layer.diff_id, None)
-        outcome = self._worker_process().carry_out(FlattenWork(chain.tree), lambda event: None)
-        self.cache.keep_form(outcome)
-        self.store.results.put(name, "root", outcome.diff_id.encode())
-        return parse_digest(outcome.blob)
+
+        def make(work: FlattenWork) -> Outcome:
+            for layer in chain.layers:
+                self.supply.base(layer.diff_id, None)
+            return self._worker_process().carry_out(work, lambda event: None)
+
+        return flattened(self.store, self.cache, chain.tree, make)
 
     def _send(self, node: Node, spec: Spec) -> Outcome:
         tail = _Tail()

@@ -10,6 +10,7 @@ load` of any age understand.
 import io
 import json
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -123,19 +124,35 @@ class _Place:
 
 
 class ArchiveFiles:
-    """The files of an uncompressed tar archive, read where they are; BuildError `bad-layout`."""
+    """The files of an uncompressed tar archive, read where they are; BuildError `bad-layout`.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        with open(name, "rb") as file:
-            self._places = dict(_places(file, name))
+    A symbolic link stands for the file of the archive that it leads to; a second link is not followed.
+    """
+
+    def __init__(self, path: str, name: str = "") -> None:
+        self.name = name or path
+        self._path = path
+        with open(path, "rb") as file:
+            self._places = dict(_places(file, self.name))
+        if not self._places:
+            raise _not_tar(self.name)
+
+    def __contains__(self, path: str) -> bool:
+        return self._place(path) is not None
 
     def open(self, path: str) -> tuple[BinaryIO, int]:
-        place = self._places.get(path)
+        place = self._place(path)
         if place is None:
             raise FileNotFoundError(path)
-        file = open(self.name, "rb")  # noqa: SIM115 the window owns it
+        file = open(self._path, "rb")  # noqa: SIM115 the window owns it
         return cast(BinaryIO, io.BufferedReader(_Window(file, place))), place.size
+
+    def _place(self, path: str) -> _Place | None:
+        found = self._places.get(path)
+        if isinstance(found, str):
+            # Only a key to look up: nothing outside of the archive can be meant.
+            found = self._places.get(posixpath.normpath(posixpath.join(posixpath.dirname(path), found)))
+        return found if isinstance(found, _Place) else None
 
     def blobs(self) -> list[str]:
         prefix = "blobs/sha256/"
@@ -164,8 +181,8 @@ class _Window(io.RawIOBase):
         super().close()
 
 
-def _places(file: BinaryIO, name: str) -> Iterator[tuple[str, _Place]]:
-    """Every regular file of an archive; a later entry of the same name wins, as in tar.
+def _places(file: BinaryIO, name: str) -> Iterator[tuple[str, _Place | str]]:
+    """Every file of an archive, and the targets of links; a later entry of the same name wins, as in tar.
 
     Names of other forms than ustar's (PAX or GNU long names) are passed over: no
     file of a layout needs one.
@@ -185,13 +202,18 @@ def _places(file: BinaryIO, name: str) -> Iterator[tuple[str, _Place]]:
             raise BuildError("bad-layout", f"the archive {name} is cut off", exit_status=1)
         if header[156:157] == b"x":
             size_said = _pax_size(file.read(min(size, LARGEST_DOCUMENT)))
-        elif header[156:157] in (b"0", b"\0"):
-            path = header[:100].rstrip(b"\0")
-            prefix = header[345:500].rstrip(b"\0")
-            full = prefix + b"/" + path if prefix and header[257:263] == b"ustar\0" else path
-            yield full.decode("utf-8", "replace").removeprefix("./"), _Place(offset, size)
+        elif header[156:157] in (b"0", b"\0", b"2"):
+            path = _text(header[:100])
+            prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
+            full = f"{prefix}/{path}" if prefix else path
+            link = header[156:157] == b"2"
+            yield full.removeprefix("./"), _text(header[157:257]) if link else _Place(offset, size)
         file.seek(offset + size + -size % _BLOCK)
     raise BuildError("bad-layout", f"the archive {name} has more than {_MOST_ENTRIES} entries")
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _number(field: bytes, name: str) -> int:

@@ -17,7 +17,7 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest, hex_of
 from buildtool.graph.model import Platform
 from buildtool.oci.convert import platform_record
-from buildtool.oci.layout import open_layout
+from buildtool.oci.layout import full_name, open_layout
 from buildtool.oci.model import (
     IMAGE_NAME,
     INDEX,
@@ -169,13 +169,8 @@ def _existing(folder: str) -> tuple[Descriptor, ...]:
 
 def _kept(old: Sequence[Descriptor], new: Sequence[Descriptor]) -> list[Descriptor]:
     """The entries of an existing index that no new one takes the place of."""
-    names = {_full_name(entry) for entry in new}
-    return [entry for entry in old if _full_name(entry) not in names]
-
-
-def _full_name(entry: Descriptor) -> str:
-    notes = entry.annotations or {}
-    return notes.get(IMAGE_NAME) or notes.get(REF_NAME, "")
+    names = {full_name(entry) for entry in new}
+    return [entry for entry in old if full_name(entry) not in names]
 
 
 def _place_blob(path: str, digest: Digest, blobs: Blobs) -> None:

@@ -14,6 +14,7 @@ from buildtool.digest import Digest, hex_of, parse_digest, sha256
 from buildtool.graph.model import Platform
 from buildtool.oci.model import (
     CONFIG,
+    IMAGE_NAME,
     INDEX,
     LARGEST_DOCUMENT,
     MANIFEST,
@@ -105,10 +106,10 @@ class Layout:
         """
         found = self._entries(tag, digest)
         images = [image for entry in found for image in self._images(entry, 0)]
-        ranked = [(fit(platform, self._platform(image)), number) for number, image in enumerate(images)]
+        ranked = [(fit(platform, self.platform_of(image)), number) for number, image in enumerate(images)]
         best = max((pair for pair in ranked if pair[0] > 0), key=lambda p: (p[0], -p[1]), default=None)
         if best is None:
-            there = sorted({str(self._platform(image)) for image in images})
+            there = sorted({str(self.platform_of(image)) for image in images})
             raise BuildError(
                 "no-such-platform",
                 f"{self.name} has no image for {platform}",
@@ -130,11 +131,11 @@ class Layout:
         return decode(self.read(manifest.config), ConfigRecord, name)
 
     def _entries(self, tag: str, digest: Digest | None) -> list[Descriptor]:
-        entries = [entry for entry in self.index().manifests if not _is_attestation(entry)]
+        entries = [entry for entry in self.index().manifests if not is_attestation(entry)]
         if digest is not None:
             found = [entry for entry in entries if entry.digest == digest] or self._by_digest(digest)
         elif tag:
-            found = [entry for entry in entries if _ref_name(entry) == tag]
+            found = [entry for entry in entries if tag in (_ref_name(entry), full_name(entry))]
             found = found or [entry for entry in entries if _ref_name(entry).endswith(f":{tag}")]
         else:
             named = [entry for entry in entries if _tag(entry) == "latest"]
@@ -172,12 +173,18 @@ class Layout:
             found = self.manifest(entry)
             assert isinstance(found, IndexRecord)
             for inner in found.manifests:
-                if not _is_attestation(inner):
+                if not is_attestation(inner):
                     yield from self._images(inner, depth + 1)
         elif oci_type(entry.media_type) == MANIFEST:
             yield entry
 
-    def _platform(self, image: Descriptor) -> Platform:
+    def entry(self, digest: Digest) -> Descriptor | None:
+        """The descriptor of a manifest or index, in the index or not; None if it is not there."""
+        named = [entry for entry in self.index().manifests if entry.digest == digest]
+        return next(iter(named or self._by_digest(digest)), None)
+
+    def platform_of(self, image: Descriptor) -> Platform:
+        """The platform of an image's manifest, as its descriptor says or else its config."""
         if (said := image.platform) is not None:
             return Platform(said.os, said.architecture, said.variant)
         manifest = self.manifest(image)
@@ -218,8 +225,11 @@ class Layout:
             return file.read(LARGEST_DOCUMENT + 1)
 
 
-def open_layout(path: str) -> Layout:
-    """The layout at `path`, a folder or a tar archive; BuildError `bad-layout`."""
+def open_layout(path: str, name: str = "") -> Layout:
+    """The layout at `path`, a folder or a tar archive, also one of `docker save`; BuildError `bad-layout`.
+
+    `name` is what it is called in front of people, where that is not its path.
+    """
     try:
         mode = os.stat(path).st_mode
     except OSError as exc:
@@ -230,7 +240,12 @@ def open_layout(path: str) -> Layout:
         raise BuildError("bad-layout", f"{path} is neither a folder nor an archive")
     from buildtool.oci.archive import ArchiveFiles
 
-    return Layout(ArchiveFiles(path))
+    files = ArchiveFiles(path, name)
+    if "index.json" in files or "manifest.json" not in files:
+        return Layout(files)
+    from buildtool.oci.dockerarchive import DockerArchiveFiles
+
+    return Layout(DockerArchiveFiles(files))
 
 
 def copy_blob(layout: Layout, digest: Digest, blobs: Blobs, advance: Advance) -> None:
@@ -279,6 +294,11 @@ def _tag(entry: Descriptor) -> str:
     return _ref_name(entry).rpartition(":")[2]
 
 
-def _is_attestation(entry: Descriptor) -> bool:
+def full_name(entry: Descriptor) -> str:
+    """The whole name that an entry of an index goes by, else its reference name, else nothing."""
+    return (entry.annotations or {}).get(IMAGE_NAME) or _ref_name(entry)
+
+
+def is_attestation(entry: Descriptor) -> bool:
     """Whether it is what buildx puts beside an image, such as provenance."""
     return entry.platform is not None and entry.platform.os == "unknown"

@@ -24,6 +24,9 @@ _COMMIT_EVERY = 0.5
 _AT_ONCE = 500
 _LARGEST_MANIFEST = 4 << 20
 
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+
 _PUT_RESULT = "INSERT OR REPLACE INTO results (key, kind, value, used) VALUES (?, ?, ?, ?)"
 _PUT_LAYER = "INSERT OR REPLACE INTO layer_blobs (diff_id, compression, digest, size) VALUES (?, ?, ?, ?)"
 _USED = "UPDATE results SET used = ? WHERE key = ?"
@@ -100,7 +103,9 @@ class Results:
         """Let `name` stand for a manifest or index that is among the blobs."""
         self.flush()
         document = json.loads(self._blobs.read(manifest, _LARGEST_MANIFEST))
-        self._refs.set(name, manifest, self._blobs.size(manifest), str(document["mediaType"]))
+        # A manifest need not say what it is (image-spec, "mediaType"); its parts do.
+        kind = _INDEX if "manifests" in document else _MANIFEST
+        self._refs.set(name, manifest, self._blobs.size(manifest), str(document.get("mediaType") or kind))
 
     def ref(self, name: str) -> Digest | None:
         """The manifest or index that `name` stands for."""

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from buildtool.graph.model import History, Image, ImageConfig, Platform
+from buildtool.oci.bring import bring
 from buildtool.oci.convert import assemble
 from buildtool.oci.export import Export, write_layout
+from buildtool.oci.layout import open_layout
 from buildtool.oci.model import MANIFEST
+from buildtool.oci.validate import validate
 from buildtool.store import Store
 from tests.support.archive_file import write_archive_file
 
@@ -80,3 +83,17 @@ def test_umoci_unpacks_a_layout(tmp_path: Path, store: Store, export: Export, ro
     assert (tmp_path / "bundle/rootfs/hello").read_text() == "hello\n"
     assert (tmp_path / "bundle/rootfs/etc/world").read_text() == "world\n" * 5000
     assert (tmp_path / "bundle/config.json").exists()
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_archives_of_skopeo_are_brought(form: str, tmp_path: Path, store: Store, export: Export) -> None:
+    write_layout(str(tmp_path / "out"), [export], store.blobs)
+    tool("skopeo", "copy", "-q", f"oci:{tmp_path}/out:1.0", f"{form}:{tmp_path}/x.tar:{NAME}")
+    layout = open_layout(str(tmp_path / "x.tar"))
+    assert validate(layout) == []
+    (image,) = bring(layout, store.blobs, LINUX)
+    assert image.names == (NAME,)
+    if form == "oci-archive":
+        assert image.digest == export.digest
+    config = json.loads(store.blobs.read(export.digest, 1 << 20))["config"]["digest"]
+    assert json.loads(store.blobs.read(image.digest, 1 << 20))["config"]["digest"] == config
