@@ -1,0 +1,138 @@
+"""`buildtool verify`: silent about what is the same, and names what makes a difference."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BUSYBOX = shutil.which("busybox")
+
+STEADY = "echo the same > /file"
+NICENESS = "busybox cut -d' ' -f19 /proc/self/stat > /file"
+RANDOM = "busybox cat /proc/sys/kernel/random/uuid > /file"
+
+
+def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "buildtool", "verify", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if BUSYBOX is None:
+        pytest.skip("busybox is not installed")
+    monkeypatch.setenv("BUILDTOOL_STORE", str(tmp_path / "store"))
+    made = tmp_path / "context"
+    made.mkdir()
+    shutil.copy(BUSYBOX, made / "busybox")
+    return made
+
+
+def dockerfile(folder: Path, script: str) -> None:
+    run = json.dumps(["/bin/busybox", "sh", "-c", script])
+    (folder / "Dockerfile").write_text(f"FROM scratch\nCOPY busybox /bin/\nRUN {run}\n")
+
+
+def test_the_same_in_every_world(folder: Path) -> None:
+    dockerfile(folder, STEADY)
+    done = verify(folder, ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, digest, builds, perturbed, *_ = done.stdout.splitlines()
+    assert first == ". is reproducible"
+    assert digest.startswith("  digest     sha256:")
+    assert builds == "  builds     2"
+    assert {"zone", "order", "umask", "kernel"} <= set(perturbed.split())
+    assert not (folder.parent / "store" / "index.sqlite").exists() or not list(
+        (folder.parent / "store" / "blobs" / "sha256").iterdir()
+    ), "the user's own store takes no part"
+
+
+def test_a_planted_leak_is_found_and_named(folder: Path) -> None:
+    dockerfile(folder, NICENESS)
+    done = verify(folder, "--perturb", "zone,umask,niceness,order", ".", "--format", "json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["same"] is False
+    assert told["causes"] == [["niceness"]]
+    assert told["here"] != told["elsewhere"]["digests"]
+    assert told["unsteady"] is False
+    without = verify(folder, "--perturb=-niceness,-cpus", ".")
+    assert without.returncode == 0, without.stdout + without.stderr
+
+
+def test_the_number_of_cpus_is_named(folder: Path) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this machine has one CPU")
+    dockerfile(folder, "busybox nproc > /file")
+    done = verify(folder, "--perturb", "cpus,locale", ".")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "  because    cpus (one CPU)\n" in done.stdout
+
+
+def test_what_differs_by_itself_needs_no_perturbation(folder: Path) -> None:
+    dockerfile(folder, RANDOM)
+    done = verify(folder, "--perturb", "zone", ".")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "because    two builds differ with nothing perturbed" in done.stdout
+
+
+def test_a_build_that_fails_elsewhere_differs(folder: Path) -> None:
+    dockerfile(folder, f"{NICENESS}; busybox grep -q '^0$' /file")
+    if os.nice(0) != 0:
+        pytest.skip("these tests run with a niceness")
+    done = verify(folder, "--perturb", "niceness", ".")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "elsewhere  the build fails, with status 1" in done.stdout
+    assert "because    niceness" in done.stdout
+
+
+def test_wrong_input_and_a_failing_build_have_their_own_status(folder: Path) -> None:
+    assert verify(folder, "no-such-folder").returncode == 2
+    assert verify(folder, "--perturb", "weather", ".").returncode == 2
+    (folder / "Dockerfile").write_text("CPOY . /\n")
+    done = verify(folder, ".")
+    assert done.returncode == 2
+    assert "Dockerfile:1:1" in done.stderr
+    dockerfile(folder, "exit 3")
+    assert verify(folder, ".").returncode == 1
+
+
+def test_digests_of_another_machine(folder: Path) -> None:
+    dockerfile(folder, STEADY)
+    done = verify(folder, "--record", "digests.txt", "--rounds", "0", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = (folder / "digests.txt").read_text()
+    assert listed.splitlines()[1].startswith(". sha256:")
+    (folder / ".dockerignore").write_text("digests.txt\n")
+    again = verify(folder, "--against", "digests.txt", ".")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.startswith(". is what digests.txt says\n")
+    everything = verify(folder.parent, "--all", "context/digests.txt")
+    assert everything.returncode == 0, everything.stdout + everything.stderr
+    dockerfile(folder, STEADY.replace("same", "other"))
+    changed = verify(folder, "--all", "digests.txt")
+    assert changed.returncode == 1
+    assert "is not what digests.txt says" in changed.stdout
+
+
+def test_targets_are_verified_in_a_copy_of_their_workspace(folder: Path) -> None:
+    (folder / "app").mkdir()
+    (folder / "app" / "BUILD.star").write_text(
+        'load("@rules//image.star", "image")\nimage(name = "i", steps = [copy(["file"], "/")])\n'
+    )
+    (folder / "app" / "file").write_text("x")
+    (folder / "buildtool.toml").write_text("")
+    done = verify(folder / "app", "--perturb", "path,order,store,locale", ":i")
+    assert done.returncode == 0, done.stdout + done.stderr
+    listing = verify(folder, "--list")
+    assert listing.returncode == 0
+    assert "clock " in listing.stdout
