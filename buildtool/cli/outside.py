@@ -119,7 +119,8 @@ class Outside:
 
     @cached_property
     def _web(self) -> "Web":
-        from buildtool.archives.http import Web, environment_proxies
+        from buildtool.archives.http import Web
+        from buildtool.proxy import environment_proxies
 
         return Web(environment_proxies(os.environ))
 

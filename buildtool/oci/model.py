@@ -28,7 +28,7 @@ LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 #: Docker's names for the same bytes.
-_DOCKER = {
+DOCKER_TYPES = {
     "application/vnd.docker.distribution.manifest.v2+json": MANIFEST,
     "application/vnd.docker.distribution.manifest.list.v2+json": INDEX,
     "application/vnd.docker.container.image.v1+json": CONFIG,
@@ -61,6 +61,7 @@ class Descriptor(Struct, frozen=True, omit_defaults=True, rename="camel"):
     size: _Size
     annotations: _Annotations = None
     platform: PlatformRecord | None = None
+    artifact_type: str = ""
 
 
 class Manifest(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -202,4 +203,4 @@ def decode_manifest(data: bytes, media_type: str, name: str) -> Manifest | Index
 
 def oci_type(media_type: str) -> str:
     """OCI's media type for what Docker calls otherwise; any other as it is."""
-    return _DOCKER.get(media_type, media_type)
+    return DOCKER_TYPES.get(media_type, media_type)

@@ -12,7 +12,7 @@ import pytest
 
 from buildtool.archives.debian import DebianArchive
 from buildtool.archives.fetch import HttpFetcher
-from buildtool.archives.http import Proxies, Web, environment_proxies
+from buildtool.archives.http import Web
 from buildtool.archives.keys import debian_keyring
 from buildtool.archives.mirrors import Mirrors, discover
 from buildtool.archives.signature import dearmour
@@ -20,6 +20,7 @@ from buildtool.diag import BuildError, render
 from buildtool.digest import sha256
 from buildtool.lock.debian import DebianRequest
 from buildtool.lock.model import DebianPins
+from buildtool.proxy import Proxies, environment_proxies
 from buildtool.store import Store
 from tests.support.debian_archive import NOW, FakeArchive, Served, serve
 from tests.support.openpgp import armoured, clear_signed, public_key

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from buildtool.archives.fetch import Fetchers, HttpFetcher
-from buildtool.archives.http import Proxies, Web
+from buildtool.archives.http import Web
 from buildtool.archives.mirrors import Mirrors
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, sha256
 from buildtool.graph.model import FetchSource, ImageSource
+from buildtool.proxy import Proxies
 from buildtool.store import Store
 from tests.support.debian_archive import serve
 

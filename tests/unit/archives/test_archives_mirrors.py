@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from buildtool.archives.hostapt import AptSettings, apt_settings
-from buildtool.archives.http import Proxies, environment_proxies, redacted
+from buildtool.archives.http import redacted
 from buildtool.archives.mirrors import Mirrors, discover
 from buildtool.diag import BuildError
+from buildtool.proxy import Proxies, environment_proxies
 
 HOST = AptSettings({"debian": ("http://mirror.example/debian",)}, {"http": "http://proxy.example:3142"})
 PUBLIC = "http://deb.debian.org/debian"

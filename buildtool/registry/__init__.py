@@ -1,0 +1,1 @@
+"""Registries: a thin client of the OCI distribution-spec, and the store served as one."""
