@@ -10,7 +10,6 @@ spelled, in BuildKit's manner (`RUN ... # buildkit`).
 
 import json
 import posixpath
-from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
 from buildtool.address import public
@@ -54,7 +53,11 @@ FINISHERS = ("apt-caches", "ldconfig-aux-cache", "machine-id", "pyc-mtime")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A root filesystem with the config and history so far; `epoch` in seconds."""
+    """A root filesystem with the config and history so far; `epoch` in seconds.
+
+    Of the config, what instructions add to without end and no step looks at (labels,
+    ports, volumes, triggers) is kept as trails, which `image` puts in.
+    """
 
     platform: Platform
     epoch: int
@@ -65,7 +68,10 @@ class Stage:
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
     _env: Positions = field(default_factory=Positions, repr=False, compare=False)
-    _labels: Positions = field(default_factory=Positions, repr=False, compare=False)
+    _labels: Trail[tuple[str, str]] = field(default_factory=Trail)
+    _ports: Trail[str] = field(default_factory=Trail)
+    _volumes: Trail[str] = field(default_factory=Trail)
+    _triggers: Trail[str] = field(default_factory=Trail)
 
     # ------------------------------------------------------------ layers
 
@@ -99,7 +105,7 @@ class Stage:
             proxies=proxies,
             origin=origin,
         )
-        used = f"|{len(args)} {' '.join(f'{k}={v}' for k, v in args)} " if args else ""
+        used = f"|{len(args)} {_pairs(args)} " if args else ""
         return self._layer(step, f"RUN {used}{' '.join(argv)} # buildtool")
 
     def _mountable(self, mount: Mount, origin: Origin | None) -> Mount:
@@ -118,10 +124,7 @@ class Stage:
         own = self.config.env
         if own and own[0][0] == "PATH" and self._env.apart(own, [name for name, _ in (*STEP_ENV, *args)]):
             return (own[0], *STEP_ENV, *own[1:], *args)
-        env = dict((("PATH", DEFAULT_PATH), *STEP_ENV))
-        env.update(own)
-        env.update(args)
-        return tuple(env.items())
+        return _last_of_each((("PATH", DEFAULT_PATH), *STEP_ENV, *own, *args))
 
     def files(self, *actions: Action, origin: Origin | None = None) -> "Stage":
         """File operations that together are one layer."""
@@ -164,7 +167,7 @@ class Stage:
         return self._config("ENV " + _pairs(pairs), env=self._env.merged(self.config.env, pairs))
 
     def label(self, *pairs: tuple[str, str]) -> "Stage":
-        return self._config("LABEL " + _pairs(pairs), labels=self._labels.merged(self.config.labels, pairs))
+        return replace(self._config("LABEL " + _pairs(pairs)), _labels=self._labels.and_then(*pairs))
 
     def user(self, name: str) -> "Stage":
         return self._config(f"USER {name}", user=name)
@@ -179,12 +182,10 @@ class Stage:
 
     def expose(self, *ports: str) -> "Stage":
         """Ports as `80/tcp`."""
-        merged = _with(self.config.exposed_ports, ports)
-        return self._config("EXPOSE " + " ".join(ports), exposed_ports=merged)
+        return replace(self._config("EXPOSE " + " ".join(ports)), _ports=self._ports.and_then(*ports))
 
     def volume(self, *paths: str) -> "Stage":
-        merged = _with(self.config.volumes, paths)
-        return self._config("VOLUME " + json.dumps(paths), volumes=merged)
+        return replace(self._config("VOLUME " + json.dumps(paths)), _volumes=self._volumes.and_then(*paths))
 
     def stop_signal(self, signal: str) -> "Stage":
         return self._config(f"STOPSIGNAL {signal}", stop_signal=signal)
@@ -197,7 +198,7 @@ class Stage:
 
     def on_build(self, text: str) -> "Stage":
         """Keep a trigger for the images built on this one; Docker notes it in no history."""
-        return replace(self, config=replace(self.config, on_build=(*self.config.on_build, text)))
+        return replace(self, _triggers=self._triggers.and_then(text))
 
     def maintainer(self, name: str) -> "Stage":
         return replace(self._config(f"MAINTAINER {name}"), author=name)
@@ -208,16 +209,23 @@ class Stage:
 
     def _config(self, text: str, **changed: object) -> "Stage":
         entry = History(created_by=text, empty_layer=True, author=self.author)
-        config = replace(self.config, **changed)  # type: ignore[arg-type]
+        config = replace(self.config, **changed) if changed else self.config  # type: ignore[arg-type]
         return replace(self, config=config, history=self.history.and_then(entry))
 
     # ------------------------------------------------------------ result
 
     def image(self, *, annotations: tuple[tuple[str, str], ...] = (), origin: Origin | None = None) -> Image:
         """The image that this stage is now."""
+        config = replace(
+            self.config,
+            labels=_last_of_each((*self.config.labels, *self._labels.items())),
+            exposed_ports=tuple(sorted({*self.config.exposed_ports, *self._ports.items()})),
+            volumes=tuple(sorted({*self.config.volumes, *self._volumes.items()})),
+            on_build=(*self.config.on_build, *self._triggers.items()),
+        )
         return Image(
             rootfs=self.rootfs,
-            config=self.config,
+            config=config,
             platform=self.platform,
             created=self.epoch,
             history=self.history.items(),
@@ -272,16 +280,13 @@ def _user_and_group(user: str) -> tuple[str, str]:
     return name, group
 
 
-def _with(names: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    """Sorted names without repetition, and more of them; a single one needs no walk over the others."""
-    if len(more) != 1:
-        return tuple(sorted({*names, *more}))
-    at = bisect_left(names, more[0])
-    return names if names[at : at + 1] == more else names[:at] + more + names[at:]
+def _last_of_each(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The last value of each name, where the name stood first."""
+    return tuple(dict(pairs).items())
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
-    return " ".join(f"{k}={v}" for k, v in pairs)
+    return " ".join(map("=".join, pairs))
 
 
 def _named(action: CopyAction) -> str:

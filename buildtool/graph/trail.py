@@ -19,13 +19,13 @@ class Trail(Generic[T]):
         self._items = list(items)
         self._length = len(self._items)
 
-    def and_then(self, item: T) -> "Trail[T]":
-        """This trail with one more item; only a second branch from the same state copies."""
+    def and_then(self, *items: T) -> "Trail[T]":
+        """This trail with more items; only a second branch from the same state copies."""
         grown: Trail[T] = Trail.__new__(Trail)
         shared = self._length == len(self._items)
         grown._items = self._items if shared else self._items[: self._length]
-        grown._items.append(item)
-        grown._length = self._length + 1
+        grown._items.extend(items)
+        grown._length = self._length + len(items)
         return grown
 
     def items(self) -> tuple[T, ...]:

@@ -45,7 +45,7 @@ BODY = Style(quotes=False)
 
 
 class Budget:
-    """What one Dockerfile may spend: characters made and compared, and values copied on."""
+    """What one Dockerfile may spend: characters made and compared, or as good as made."""
 
     def __init__(self, left: int = 1 << 26) -> None:
         self.left = left
@@ -77,7 +77,7 @@ class Expander:
 
     def words(self, text: str, env: Mapping[str, str]) -> list[str]:
         """As `word`, split at the spaces that are not quoted; spaces that a variable brings split too."""
-        reader = _Reader(text, env, self)
+        reader = _Reader(text, env, self, splits=True)
         reader.until("")
         return reader.words()
 
@@ -89,7 +89,9 @@ def _bad(message: str) -> BuildError:
 class _Reader:
     """One pass over a text, left to right."""
 
-    def __init__(self, text: str, env: Mapping[str, str], expander: Expander) -> None:
+    def __init__(
+        self, text: str, env: Mapping[str, str], expander: Expander, *, splits: bool = False
+    ) -> None:
         self.text = text
         self.at = 0
         self.env = env
@@ -97,6 +99,7 @@ class _Reader:
         self.budget = expander.budget
         self.unset = expander.unset
         self.depth = 0
+        self.splits = splits
         self.raw_escapes = expander.style.raw_escapes
         self._words: list[str] = []
         self._word: list[str] | None = None
@@ -132,6 +135,7 @@ class _Reader:
         """Everything up to `stop` (consumed), or to the end of the text where `stop` is empty."""
         text, style = self.text, self.style
         top = self.depth == 0
+        splits = top and self.splits
         out: list[str] = []
         size = 0
         while self.at < len(text):
@@ -162,7 +166,7 @@ class _Reader:
                 raise BuildError(
                     "expansion-too-large", f"a word expands to more than {MAX_RESULT} characters"
                 )
-            if top:
+            if splits:
                 join(piece)
         if stop:
             raise _bad(f'syntax error: missing "{stop}"')

@@ -118,9 +118,9 @@ class _Lowering:
         """The stage as FROM makes it, and the triggers that fire."""
         if planned.parent is not None:
             parent = self.done[planned.parent]
-            triggers = parent.stage.config.on_build
-            stage = Stage.of(parent.stage.image(), self.request.epoch)
-            return Body(self.shared, planned.title, self._configured(stage), dict(parent.args)), triggers
+            image = parent.stage.image()
+            stage = self._configured(Stage.of(image, self.request.epoch))
+            return Body(self.shared, planned.title, stage, dict(parent.args)), image.config.on_build
         if planned.base == SCRATCH:
             return Body(self.shared, planned.title, self._scratch()), ()
         at = self.shared.span(planned.node.start.base.at)

@@ -15,6 +15,9 @@ from buildtool.graph.stage import shell_argv
 #: Where BuildKit puts a heredoc that is a script with an interpreter line.
 SCRIPTS = "/dev/pipes/"
 
+#: What a step pays for a variable that it sees, and how many characters it copies for the price of one.
+VARIABLE, COPIED = 8, 4
+
 
 def run(body: Body, node: tree.Run, sources: Sources) -> None:
     """Lower one RUN; `sources` knows what its mounts name with `from`."""
@@ -23,6 +26,9 @@ def run(body: Body, node: tree.Run, sources: Sources) -> None:
             check_device(body, flag)
     argv, scripts = _command(body, node)
     flags = [flag for flag in node.flags if flag.name == "mount"]
+    # Each step names the whole environment, and its history the arguments.
+    told = sum(map(len, body.args)) + sum(map(len, body.args.values()))
+    body.shared.budget.spend(VARIABLE * len(body.env) + told // COPIED)
     body.stage = body.stage.run(
         argv,
         args=tuple(sorted(body.args.items())),

@@ -37,10 +37,15 @@ def test_ports_and_volumes_stay_sorted_and_single() -> None:
     stage = Stage.scratch(Platform("linux", "amd64"), 0)
     for port in ("80/tcp", "443/tcp", "80/tcp", "9/udp"):
         stage = stage.expose(port)
-    assert stage.expose("1/tcp", "80/tcp").config.exposed_ports == ("1/tcp", "443/tcp", "80/tcp", "9/udp")
+    assert stage.expose("1/tcp", "80/tcp").image().config.exposed_ports == (
+        "1/tcp",
+        "443/tcp",
+        "80/tcp",
+        "9/udp",
+    )
     for path in ("/b", "/a", "/b"):
         stage = stage.volume(path)
-    assert stage.config.volumes == ("/a", "/b")
+    assert stage.image().config.volumes == ("/a", "/b")
 
 
 def test_stages_that_part_have_their_own_history() -> None:
