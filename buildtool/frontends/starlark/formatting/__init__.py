@@ -1,0 +1,1 @@
+"""Formatting of Starlark files, as buildifier does it."""
