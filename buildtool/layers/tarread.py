@@ -6,7 +6,7 @@ It only reads: nothing here touches a file system.
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zlib import adler32
 
 from buildtool.diag import BuildError
@@ -53,12 +53,30 @@ def read_tar(stream: BinaryIO, *, inside: bool = False) -> Iterator[tuple[Entry,
 
 def read_chunks(chunks: Iterable[bytes], *, inside: bool = False) -> Iterator[tuple[Entry, BinaryIO | None]]:
     """As `read_tar`, of the bytes of the archive itself; reads up to the mark of its end."""
+    for member in read_members(chunks, inside=inside):
+        yield member.entry, member.content
+
+
+class Member(NamedTuple):
+    """An entry as an archive writes it: its header block, and the records of its extended headers."""
+
+    entry: Entry
+    header: bytes
+    records: dict[bytes, bytes]
+    content: BinaryIO | None
+
+
+def read_members(chunks: Iterable[bytes], *, inside: bool = False, sparse: bool = False) -> Iterator[Member]:
+    """As `read_chunks`, with all that is said of each entry.
+
+    With `sparse`, sparse files are not refused: their bytes are those that the archive holds.
+    """
     source = _Source(chunks)
     count = 0
     while (block := source.header()) is not None:
         extended: dict[bytes, bytes] = {}
         while (kind := block[156:157]) in b"xgLK":
-            _extend(extended, kind, source.extension(block))
+            _extend(extended, kind, source.extension(block), sparse)
             following = source.header()
             if following is None:
                 raise _bad("it ends after an extended header")
@@ -66,9 +84,21 @@ def read_chunks(chunks: Iterable[bytes], *, inside: bool = False) -> Iterator[tu
         count += 1
         if count > MOST_ENTRIES:
             raise _bad(f"it has more than {MOST_ENTRIES:,} entries")
+        if sparse and block[156:157] == b"S":
+            block = _stored(block, extended, source)
         entry = _entry(block, extended, _inside if inside else clean_path)
-        yield entry, source.content(entry.size) if entry.kind is Kind.FILE else None
+        yield Member(entry, block, extended, source.content(entry.size) if entry.kind is Kind.FILE else None)
         source.finish_content()
+
+
+def _stored(block: bytes, extended: dict[bytes, bytes], source: "_Source") -> bytes:
+    """The header of GNU's sparse file as one of an ordinary file; its map becomes a record."""
+    places, more = block[386:482], block[482]
+    while more and len(places) <= MOST_EXTENDED:
+        following = source.take(_BLOCK)
+        places, more = places + following[:504], following[504]
+    extended[b"GNU.sparse.map"] = places.rstrip(b"\x00")
+    return block[:156] + b"0" + block[157:]
 
 
 def is_tar(stream: BinaryIO) -> bool:
@@ -217,7 +247,7 @@ def _text(block: bytes, start: int, length: int) -> bytes:
     return block[start : start + length].partition(b"\x00")[0]
 
 
-def _extend(extended: dict[bytes, bytes], kind: bytes, body: bytes) -> None:
+def _extend(extended: dict[bytes, bytes], kind: bytes, body: bytes, sparse: bool) -> None:
     """Take up what an extended header says of the entry that follows; a global one is passed over."""
     if kind == b"L":
         extended[b"path"] = body.partition(b"\x00")[0]
@@ -225,7 +255,7 @@ def _extend(extended: dict[bytes, bytes], kind: bytes, body: bytes) -> None:
         extended[b"linkpath"] = body.partition(b"\x00")[0]
     elif kind == b"x":
         for name, value in _records(body):
-            if name.startswith(b"GNU.sparse."):
+            if name.startswith(b"GNU.sparse.") and not sparse:
                 raise _bad("sparse files are not supported")
             extended[name] = value
 
