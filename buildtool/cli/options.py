@@ -53,7 +53,7 @@ _SUBJECT = (
         "--build-context",
         multiple=True,
         metavar="NAME=PLACE",
-        help="A named context: a folder, oci-layout://DIR, the URL of a git repository or a file.",
+        help="A named context: a folder, docker-image://NAME, oci-layout://DIR, target:LABEL, or a URL.",
     ),
     click.option(
         "--platform",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from buildtool.address import has_credentials, public
@@ -19,6 +20,12 @@ from buildtool.lock.pypi import PythonRequest, Wheel
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
+#: How a named context says that it is the image of a target of this workspace.
+TARGET = "target:"
+#: Gives the image that a context is, for a platform.
+ImageOf: TypeAlias = Callable[[Platform], Image]
+#: Gives the image of a target by its label, as a person writes it, for a platform.
+Targets: TypeAlias = Callable[[str, Platform], Image]
 #: Checks the text of a Dockerfile, and gives an image in the place of the one that it describes.
 Checker: TypeAlias = Callable[[bytes, Request, Bases, Lock], Image]
 
@@ -58,6 +65,8 @@ class Services:
         self._progress = progress
         self._network = network
         self._allow = allow
+        #: Where there is a workspace to look in: what the named context `target:LABEL` means.
+        self.targets: Targets | None = None
         #: Takes the place of lowering where Dockerfiles are to be checked only.
         self.checker: Checker | None = None
         self._warned: set[Warned] = set()
@@ -66,7 +75,7 @@ class Services:
         self,
         path: str,
         folder: str,
-        contexts: Mapping[str, Image | str],
+        contexts: Mapping[str, ImageOf | str],
         build_args: Mapping[str, str],
         target: str | None,
         platform: Platform,
@@ -80,7 +89,7 @@ class Services:
     def lowered(
         self,
         opened: Opened,
-        contexts: Mapping[str, Image | str],
+        contexts: Mapping[str, ImageOf | str],
         build_args: Mapping[str, str],
         target: str | None,
         platform: Platform,
@@ -168,14 +177,15 @@ class Services:
             raise error.at(span) from None
 
     def _context(
-        self, name: str, context: Image | str, platform: Platform, epoch: int, span: Span | None
+        self, name: str, context: ImageOf | str, platform: Platform, epoch: int, span: Span | None
     ) -> NamedContext:
-        if isinstance(context, Image):
+        if not isinstance(context, str):
             return ImageContext(context)
-        if context.startswith("oci-layout://"):
-            return ImageContext(self.base_image(context, platform, span))
-        if context.startswith("docker-image://"):
-            return ImageContext(self.base_image(context.removeprefix("docker-image://"), platform, span))
+        if context.startswith(TARGET) and self.targets is not None:
+            return ImageContext(partial(self.targets, context.removeprefix(TARGET)))
+        if context.startswith(("oci-layout://", "docker-image://")):
+            named = context.removeprefix("docker-image://")
+            return ImageContext(lambda wanted: self.base_image(named, wanted, span))
         try:
             files = self._elsewhere(context, epoch)
         except BuildError as error:
@@ -183,10 +193,16 @@ class Services:
         if files is not None:
             stage = Stage.scratch(platform, epoch).based_on(files, f"context {name}")
             return ImageContext(stage.image())
-        if "://" in context or context.startswith("target:"):
-            raise BuildError("not-yet", f"the named context {name}={context} is not supported yet", span=span)
         if not os.path.isdir(context):
-            raise BuildError("no-context", f"the named context {name}={context} is not a folder", span=span)
+            kinds = (
+                "a folder, docker-image://, oci-layout://, target:LABEL, or the URL of a repository or file"
+            )
+            raise BuildError(
+                "no-context",
+                f"the named context {name}={public(context)} is not a folder",
+                span=span,
+                hint=f"a named context is {kinds}",
+            )
         return FolderContext(os.path.abspath(context), read_ignore("", context))
 
     def _elsewhere(self, context: str, epoch: int) -> Step | None:
@@ -213,7 +229,7 @@ class _Contexts(Mapping[str, NamedContext]):
     """Named contexts, each looked at when it is asked for: one that is not used cannot be wrong."""
 
     def __init__(
-        self, given: Mapping[str, Image | str], look: Callable[[str, Image | str], NamedContext]
+        self, given: Mapping[str, ImageOf | str], look: Callable[[str, ImageOf | str], NamedContext]
     ) -> None:
         self._given = given
         self._look = look

@@ -3,6 +3,7 @@
 request -> frontends -> roots -> executor -> Built -> names, archives, layouts
 """
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from buildtool.cli.contexts import open_elsewhere, open_folder
 from buildtool.cli.outside import Outside
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
-from buildtool.cli.services import Checker, Remembered, Services
+from buildtool.cli.services import Checker, Remembered, Services, Targets
 from buildtool.cli.writing import ROOTS, write
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import BuildOptions, Built, BuiltImage
@@ -123,6 +124,7 @@ class Session:
                 subject.context, subject.file, self._outside, self.store.blobs, self.request.epoch
             )
             services = self._services(os.getcwd(), opened.lock)
+        services.targets = self._targets(services)
         return [
             services.lowered(
                 opened,
@@ -135,21 +137,36 @@ class Session:
             for platform in self.request.platforms
         ]
 
-    def _from_labels(self, subject: LabelSubject) -> list[list[Image]]:
-        """The images of each target; BUILD files are read for each platform, since select() asks for it."""
+    def _targets(self, services: Services) -> Targets:
+        """Looks targets up in the workspace of this folder, once a platform each."""
+
+        @functools.cache
+        def find(text: str, platform: Platform) -> Image:
+            with self._workspace(os.getcwd(), platform) as workspace:
+                images = workspace.images(workspace.label(text), platform, self.request.epoch, services)
+                for warning in workspace.warnings:
+                    self.progress.warned(warning)
+            found = next((image for image in images if image.platform == platform), None)
+            if found is None and len(images) > 1:
+                there = ", ".join(str(image.platform) for image in images)
+                raise BuildError("no-such-platform", f"{text} has no image for {platform}, only for {there}")
+            return found or images[0]
+
+        return find
+
+    def _workspace(self, folder: str, platform: Platform) -> "Workspace":
         from buildtool.frontends.starlark.workspace import Workspace
 
+        memory = Remembered(self.store.results)
+        return Workspace.open(folder, memory=memory, flags=self.request.flags, platform=platform)
+
+    def _from_labels(self, subject: LabelSubject) -> list[list[Image]]:
+        """The images of each target; BUILD files are read for each platform, since select() asks for it."""
         found: dict[Label, dict[Platform, Image]] = {}
         warned: dict[Warned, None] = {}
         services: Services | None = None
         for platform in self.request.platforms:
-            opened = Workspace.open(
-                subject.folder,
-                memory=Remembered(self.store.results),
-                flags=self.request.flags,
-                platform=platform,
-            )
-            with opened as workspace:
+            with self._workspace(subject.folder, platform) as workspace:
                 services = services or self._services(workspace.root)
                 for label, images in self._images(workspace, subject, platform, services):
                     several = len(images) > 1

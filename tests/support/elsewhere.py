@@ -150,6 +150,7 @@ class Ran:
     files: dict[str, tarfile.TarInfo] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     index: dict[str, object] = field(default_factory=dict)
+    environment: list[str] = field(default_factory=list)
 
 
 def build(folder: Path, *arguments: str, data: bytes = b"", out: bool = True) -> Ran:
@@ -184,6 +185,8 @@ def _read(archive: Path, ran: Ran) -> None:
         ran.index = json.load(blobs["index.json"])  # type: ignore[arg-type]
         (entry,) = ran.index["manifests"]  # type: ignore[misc]
         document = json.load(_blob(blobs, entry))
+        if "config" in document:
+            ran.environment = json.load(_blob(blobs, document["config"]))["config"].get("Env", [])
         for layer in document.get("layers", []):
             with tarfile.open(fileobj=io.BytesIO(_blob(blobs, layer).read())) as inner:
                 for member in inner:

@@ -1,6 +1,6 @@
 """Services of the Starlark frontend for tests: canned packages, images, Dockerfiles; nothing is fetched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from buildtool.diag import BuildError, Span
@@ -19,7 +19,7 @@ class NoServices:
         self,
         path: str,
         folder: str,
-        contexts: Mapping[str, Image | str],
+        contexts: Mapping[str, Callable[[Platform], Image] | str],
         build_args: Mapping[str, str],
         target: str | None,
         platform: Platform,
@@ -60,7 +60,7 @@ class CannedServices(NoServices):
         self,
         path: str,
         folder: str,
-        contexts: Mapping[str, Image | str],
+        contexts: Mapping[str, Callable[[Platform], Image] | str],
         build_args: Mapping[str, str],
         target: str | None,
         platform: Platform,

@@ -149,7 +149,8 @@ class _Lowering:
     def _context_stage(self, context: NamedContext, planned: Planned) -> Stage:
         """A stage that is a named context: an image, or a folder's files in one layer."""
         if isinstance(context, ImageContext):
-            return self._configured(Stage.of(context.image, self.request.epoch))
+            image = context.on(planned.platform or self.request.platform)
+            return self._configured(Stage.of(image, self.request.epoch))
         origin = self._origin(planned)
         source = self.shared.local(context.folder, ("",), context.ignore, origin)
         return self._scratch().files(CopyAction(source, ("",), "/"), origin=origin)
@@ -157,9 +158,10 @@ class _Lowering:
     def _image(self, name: str, platform: Platform | None, at: Span) -> Image:
         """An image by its name: a named context's, or what the bases know."""
         context = self._context(familiar(name))
-        if isinstance(context, ImageContext):
-            return context.image
-        return self.bases.resolve(name, platform or self.request.platform, at)
+        wanted = platform or self.request.platform
+        return (
+            context.on(wanted) if isinstance(context, ImageContext) else self.bases.resolve(name, wanted, at)
+        )
 
     def _resolved(self, planned: Planned, image: Image) -> None:
         """Note the image that a stage begins with, unless a named context says what it is."""

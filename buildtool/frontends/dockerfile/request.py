@@ -1,6 +1,6 @@
 """What a Dockerfile is built with, and what comes out: the frontend's inputs and outputs as values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -24,9 +24,13 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True)
 class ImageContext:
-    """A named context that is an image."""
+    """A named context that is an image: the same for all, or what `image` answers for a platform."""
 
-    image: Image
+    image: Image | Callable[[Platform], Image]
+
+    def on(self, platform: Platform) -> Image:
+        """The image for a platform; BuildError where there is none."""
+        return self.image if isinstance(self.image, Image) else self.image(platform)
 
 
 NamedContext: TypeAlias = FolderContext | ImageContext

@@ -9,6 +9,7 @@ import os
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from buildtool.diag import BuildError, Note, Span
@@ -49,7 +50,7 @@ class Services(Protocol):
         self,
         path: str,
         folder: str,
-        contexts: Mapping[str, Image | str],
+        contexts: Mapping[str, Callable[[Platform], Image] | str],
         build_args: Mapping[str, str],
         target: str | None,
         platform: Platform,
@@ -227,10 +228,13 @@ class Lowering:
 
     def _dockerfile(self, asked: Asked, target: d.DockerfileTarget, platform: Platform) -> Image:
         folder = self.workspace.folder(asked.label.package)
-        contexts: dict[str, Image | str] = {}
+        contexts: dict[str, Callable[[Platform], Image] | str] = {}
         for name, context in target.contexts:
             if is_label(context) or "://" in context:
-                contexts[name] = self._named(context, asked, platform, asked.span)
+                if is_label(context):
+                    # Looked up now: a target that is not there is an error, used or not.
+                    self._named(context, asked, platform, asked.span)
+                contexts[name] = partial(self._named, context, asked, span=asked.span)
             else:
                 contexts[name] = os.path.normpath(os.path.join(folder, context))
         image = self.services.dockerfile(

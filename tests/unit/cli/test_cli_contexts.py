@@ -206,3 +206,70 @@ def test_an_image_of_a_registry_is_told_to_be_out_of_reach(folder: Path) -> None
     ran = build(folder, "--build-context", "base=docker-image://alpine:3", ".")
     assert ran.status != 0
     assert "would come from a registry" in ran.said
+
+
+# ---------------------------------------------------------------- targets and layouts
+
+
+TARGETS = """load("@rules//image.star", "image")
+load("@rules//layer.star", "layer")
+layer(name = "data", srcs = ["d"], dest = "/data")
+image(name = "base", layers = [":data"], env = {"FROM_TARGET": "yes"})
+"""
+
+
+@pytest.fixture
+def workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace that the tests stand in, with a target `//pkg:base`."""
+    root = folder / "ws"
+    (root / "pkg").mkdir(parents=True)
+    (root / "buildtool.toml").write_text("")
+    (root / "pkg" / "BUILD.star").write_text(TARGETS)
+    (root / "pkg" / "d").write_text("of the target\n")
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_a_target_takes_the_place_of_a_base(workspace: Path) -> None:
+    (workspace / "Dockerfile").write_text("FROM node:20-slim\nCOPY --from=tools /data/d /copied\n")
+    contexts = (
+        "--build-context",
+        "node:20-slim=target://pkg:base",
+        "--build-context",
+        "tools=target://pkg:base",
+    )
+    ran = good(build(workspace, *contexts, "."))
+    assert ran.contents["copied"] == ran.contents["data/d"] == b"of the target\n"
+    assert "FROM_TARGET=yes" in ran.environment
+
+
+@pytest.mark.parametrize(
+    ("place", "wording"),
+    [
+        ("target://pkg:bsae", "did you mean //pkg:base?"),
+        ("target://nowhere:x", "no package //nowhere"),
+        ("target:", "label"),
+        ("weird://x", "is not a folder"),
+    ],
+)
+def test_a_context_that_is_not_there_says_so(workspace: Path, place: str, wording: str) -> None:
+    (workspace / "Dockerfile").write_text("FROM base\n")
+    ran = build(workspace, "--build-context", f"base={place}", ".")
+    assert ran.status == 2
+    assert wording in ran.said
+    assert good(
+        build(
+            workspace, "--build-context", f"unused={place}", "-f", "-", ".", data=b"FROM scratch\nWORKDIR /w"
+        )
+    )
+
+
+def test_a_layout_is_looked_up_for_the_platform_that_from_names(workspace: Path) -> None:
+    (workspace / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nENV ARCH=$TARGETARCH\nWORKDIR /w\n")
+    both = ("--platform", "linux/amd64,linux/arm64", "-o", f"type=oci,tar=false,dest={workspace}/layout")
+    good(build(workspace, *both, "."))
+    (workspace / "Dockerfile").write_text(
+        "FROM --platform=linux/arm64 base AS other\nRUN true\nFROM --platform=linux/arm64 base\nLABEL a=b\n"
+    )
+    ran = good(build(workspace, "--build-context", f"base=oci-layout://{workspace}/layout", "."))
+    assert "ARCH=arm64" in ran.environment

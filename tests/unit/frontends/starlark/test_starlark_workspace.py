@@ -261,12 +261,12 @@ def test_dockerfile_gets_paths_and_images(tmp_path: Path) -> None:
     services = CannedServices()
     with Workspace.open(str(tmp_path)) as workspace:
         workspace.lower(Label("app", "x"), AMD64, 0, services)
-    ((path, folder, contexts, build_args, target),) = services.dockerfiles
+        ((path, folder, contexts, build_args, target),) = services.dockerfiles
+        assert isinstance(contexts, dict)
+        assert ("A", "1") in contexts["ubuntu:20.04"](AMD64).config.env
     app = tmp_path / "app"
     assert (path, folder) == (str(app / "docker" / "Dockerfile"), str(app / "src"))
-    assert isinstance(contexts, dict)
     assert contexts["data"] == str(app / "files")
-    assert ("A", "1") in contexts["ubuntu:20.04"].config.env
     assert (build_args, target) == ({"V": "1"}, "last")
 
 
