@@ -1,13 +1,34 @@
 """The internet of one step: what listens in its network namespace, and what it was asked."""
 
+import selectors
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from buildtool.lock.exchanges import Exchange
+from buildtool.network import nameserver, packets
+from buildtool.network.answers import Answers
+from buildtool.network.authority import Certificates, HostContext, authority
+from buildtool.network.desk import Desk
+from buildtool.network.names import Names
+from buildtool.network.outward import Outward
+from buildtool.network.recording import Broken
+from buildtool.network.refusals import problem
 from buildtool.network.settings import Refused, Settings
+from buildtool.proxy import Proxies
 from buildtool.store import Store
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
 T = TypeVar("T")
+
+_BACKLOG = 256
+_HANDSHAKE = 60.0
 
 
 class Namespace(Protocol):
@@ -30,27 +51,55 @@ class Internet:
     """
 
     def __init__(self, namespace: Namespace, settings: Settings, store: Store) -> None:
-        self.settings = settings
+        self._namespace = namespace
+        self._settings = settings
+        self._answers = Answers(settings.known, strict=settings.strict)
+        outward = Outward(Proxies(dict(settings.proxies), settings.exempt))
+        self._desk = Desk(settings, self._answers, outward, store.blobs)
+        self._names = Names()
+        self._certificates = Certificates(authority(settings.authority))
+        self._selector = selectors.DefaultSelector()
+        self._clients: set[socket.socket] = set()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> "Internet":
-        raise NotImplementedError
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        try:
+            self._namespace.inside(self._listen)
+        except BaseException:
+            self._close()
+            raise
+        self._thread = threading.Thread(target=self._attend, daemon=True)
+        self._thread.start()
+        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop answering; what is on its way into the store is waited for."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Stop answering; what is on its way into the store is waited for, unless there was an error."""
+        self._wake.send(b"x")
+        self._thread.join()
+        self._close()
+        with self._lock:
+            clients = tuple(self._clients)
+        for client in clients:
+            _shut(client)
+        self._desk.settle(stop=kind is not None)
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """Everything that was asked and answered, each once, sorted: the step's recording."""
-        raise NotImplementedError
+        return self._answers.given
 
     @property
     def refused(self) -> tuple[Refused, ...]:
         """What was asked for in vain, each once, in the order of asking."""
-        raise NotImplementedError
+        return tuple(refused for refused, _ in self._desk.refused)
 
     def failed(self) -> bool:
         """Whether the step cannot end well any more, because of a refusal."""
-        raise NotImplementedError
+        return self._desk.failed()
 
     def check(self, *, process_failed: bool) -> None:
         """BuildError for a fatal refusal; with `process_failed` for any.
@@ -60,4 +109,123 @@ class Internet:
         body by now than was recorded; `body-missing`: offline, and the store has it not;
         `refused-connection`: other ports, WebSockets, distrust.
         """
-        raise NotImplementedError
+        error = problem(self._desk.refused, process_failed=process_failed)
+        if error is not None:
+            raise error
+
+    # ------------------------------------------------------------ listening
+
+    def _listen(self) -> None:
+        """Make the sockets; runs inside the namespace."""
+        for port, serve in (
+            (53, lambda client: nameserver.serve_stream(client, self._names)),
+            (80, partial(self._serve, "http")),
+            (443, partial(self._serve, "https")),
+        ):
+            server = _server(port)
+            self._selector.register(server, selectors.EVENT_READ, partial(self._accept, server, serve))
+        datagrams = nameserver.datagram_socket()
+        answer = partial(nameserver.answer_datagram, datagrams, self._names)
+        self._selector.register(datagrams, selectors.EVENT_READ, answer)
+        seen = packets.packet_socket()
+        self._selector.register(seen, selectors.EVENT_READ, partial(self._notice, seen))
+
+    def _attend(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    return
+                key.data()
+
+    def _close(self) -> None:
+        for key in tuple(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+        self._wake.close()
+
+    def _accept(self, server: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            # The client has gone again.
+            return
+        if _is_loopback(client.getsockname()[0]):
+            # Nobody listens on this machine: what a step asks of itself is not the internet.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            return
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=self._attended, args=(client, serve), daemon=True).start()
+
+    def _attended(self, client: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+        with self._lock:
+            self._clients.add(client)
+        try:
+            serve(client)
+        except OSError:
+            # A client that goes away is its own business.
+            return
+        finally:
+            with self._lock:
+                self._clients.discard(client)
+            client.close()
+
+    def _serve(self, scheme: str, client: socket.socket) -> None:
+        from buildtool.network.serving import Serving
+
+        host = self._names.name(client.getsockname()[0].removeprefix("::ffff:"))
+        if scheme == "https":
+            secured = self._secured(client, host)
+            if secured is None:
+                return
+            client, host = secured
+        with client:
+            name = f"[{host}]" if ":" in host else host
+            Serving(client, scheme, name, self._settings.clock, self._desk).run()
+
+    def _secured(self, client: socket.socket, host: str) -> tuple[ssl.SSLSocket, str] | None:
+        """The connection after the handshake, with the name that the client asked for."""
+        client.settimeout(_HANDSHAKE)
+        try:
+            tls = self._certificates.context(host).wrap_socket(client, server_side=True)
+        except ssl.SSLError as e:
+            if "ALERT" in (e.reason or ""):
+                why = f"the client does not trust the certificate ({e.reason})"
+                error = Broken(why, "refused-connection", _DISTRUST)
+                self._desk.refuse(f"{host} port 443", error, fatal=False)
+            return None
+        context = tls.context
+        return tls, context.host if isinstance(context, HostContext) else host
+
+    def _notice(self, seen: socket.socket) -> None:
+        what = packets.tried(seen, self._names)
+        if what:
+            why = "a recorded step reaches HTTP and HTTPS on their own ports alone"
+            self._desk.refuse(what, Broken(why, "refused-connection"), fatal=False)
+
+
+_DISTRUST = "tell the program to trust the authorities of the system, or see the manual on certificates"
+
+
+def _server(port: int) -> socket.socket:
+    """A server for a port of every address."""
+    both = socket.has_dualstack_ipv6()
+    return socket.create_server(
+        ("::" if both else "0.0.0.0", port),
+        family=socket.AF_INET6 if both else socket.AF_INET,
+        dualstack_ipv6=both,
+        backlog=_BACKLOG,
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or address.removeprefix("::ffff:").startswith("127.")
+
+
+def _shut(client: socket.socket) -> None:
+    try:
+        client.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # It has been closed already.
+        return

@@ -22,12 +22,15 @@ T = TypeVar("T")
 
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
-#: rtnetlink(7): add a route to the table of local addresses.
+#: rtnetlink(7): add an address; add a route to the table of local addresses.
+_RTM_NEWADDR, _IFA_ADDRESS, _IFA_LOCAL = 20, 1, 2
 _RTM_NEWROUTE = 24
 _REQUEST_CREATE_ACK = 0x1 | 0x400 | 0x4
 _RT_TABLE_LOCAL, _RTPROT_STATIC, _RTN_LOCAL, _RTA_OIF = 255, 4, 2, 4
 _LOOPBACK = 1
 
+#: The address of a process that is everywhere: resolvers look for none where there is only 127.0.0.1.
+OWN_ADDRESS = "198.18.0.1"
 #: Where a name is looked up: an address of RFC 5737, which leads nowhere or, everywhere, to us.
 _NO_SERVER = "nameserver 192.0.2.1\noptions timeout:1 attempts:1\n"
 _OUR_SERVER = "nameserver 192.0.2.1\n"
@@ -109,6 +112,7 @@ class Isolated:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as s:
                 fcntl.ioctl(s, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
             if self._everywhere:
+                _add_own_address()
                 _own_every_address(socket.AF_INET)
                 if os.path.exists("/proc/thread-self/net/if_inet6"):
                     _own_every_address(socket.AF_INET6)
@@ -137,9 +141,22 @@ def _own_every_address(family: socket.AddressFamily) -> None:
     """`ip route add local default dev lo`: every address of the family is this namespace's own."""
     scope = 254 if family == socket.AF_INET else 0
     route = struct.pack("8BI", family, 0, 0, 0, _RT_TABLE_LOCAL, _RTPROT_STATIC, scope, _RTN_LOCAL, 0)
-    route += struct.pack("HHI", 8, _RTA_OIF, _LOOPBACK)
+    _tell(_RTM_NEWROUTE, route + struct.pack("HHI", 8, _RTA_OIF, _LOOPBACK))
+
+
+def _add_own_address() -> None:
+    """`ip address add 198.18.0.1 dev lo`."""
+    packed = socket.inet_aton(OWN_ADDRESS)
+    message = struct.pack("4BI", socket.AF_INET, 32, 0, 0, _LOOPBACK)
+    for kind in (_IFA_LOCAL, _IFA_ADDRESS):
+        message += struct.pack("HH4s", 8, kind, packed)
+    _tell(_RTM_NEWADDR, message)
+
+
+def _tell(kind: int, message: bytes) -> None:
+    """Send a message to the kernel's routing; OSError if it refuses."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as s:
-        s.send(struct.pack("IHHII", 16 + len(route), _RTM_NEWROUTE, _REQUEST_CREATE_ACK, 1, 0) + route)
+        s.send(struct.pack("IHHII", 16 + len(message), kind, _REQUEST_CREATE_ACK, 1, 0) + message)
         (error,) = struct.unpack_from("i", s.recv(4096), 16)
     if error:
         raise OSError(-error, os.strerror(-error))

@@ -126,7 +126,7 @@ class Blobs:
 
 
 class BlobWriter:
-    """One blob on its way in; `digest` and `size` hold once the `with` block ended well.
+    """One blob on its way in; `digest` and `size` hold once it is sealed or the `with` block ended well.
 
     An exception inside the block leaves nothing behind.  BuildError
     `digest-mismatch` when `expect` is not what was written, `disk-full`.
@@ -162,6 +162,20 @@ class BlobWriter:
         self.size += len(data)
         return len(data)
 
+    def reader(self) -> int:
+        """A descriptor for reading what was written so far, to be closed; good beyond the `with` block."""
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def seal(self) -> None:
+        """Nothing more will be written: tell the digest, or that it is another than expected."""
+        self.digest = Digest("sha256:" + self._hash.hexdigest())
+        if self._expect not in (None, self.digest):
+            raise BuildError(
+                "digest-mismatch",
+                f"expected {self._expect}, got {self.digest} ({self.size} bytes)",
+                exit_status=1,
+            )
+
     def __exit__(self, kind: object, exc: object, trace: object) -> None:
         placed = False
         try:
@@ -179,13 +193,7 @@ class BlobWriter:
                     pass
 
     def _place(self) -> None:
-        self.digest = Digest("sha256:" + self._hash.hexdigest())
-        if self._expect not in (None, self.digest):
-            raise BuildError(
-                "digest-mismatch",
-                f"expected {self._expect}, got {self.digest} ({self.size} bytes)",
-                exit_status=1,
-            )
+        self.seal()
         os.fsync(self._fd)
         # Renaming over a blob that exists also heals one that is corrupt.
         os.rename(self._path, self._blobs.path(self.digest))
