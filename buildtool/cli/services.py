@@ -59,12 +59,14 @@ class Services:
         progress: Progress,
         network: Network,
         allow: frozenset[str] = frozenset(),
+        root: str = "",
     ) -> None:
         self._pins = pins
         self._memory = memory
         self._progress = progress
         self._network = network
         self._allow = allow
+        self._root = root
         #: Where there is a workspace to look in: what the named context `target:LABEL` means.
         self.targets: Targets | None = None
         #: Takes the place of lowering where Dockerfiles are to be checked only.
@@ -113,6 +115,7 @@ class Services:
             network=self._network,
             allow=self._allow,
             filename=opened.filename,
+            scope=self._scope(opened),
         )
         if self.checker is not None:
             return self.checker(opened.text, request, self, self._pins.lock)
@@ -125,6 +128,11 @@ class Services:
                 self._warned.add(warning)
                 self._progress.warned(warning)
         return lowered.image
+
+    def _scope(self, opened: Opened) -> str:
+        """Which Dockerfile it is, seen from the lock; the one that is plainly called that needs no name."""
+        path = os.path.relpath(opened.filename, self._root) if opened.folder and self._root else ""
+        return "" if path == "Dockerfile" or path.startswith("../") else path
 
     def resolve(self, name: str, platform: Platform, span: Span | None) -> Image:
         """The image that FROM names (`dockerfile.request.Bases`)."""

@@ -210,6 +210,7 @@ class Session:
             self.progress,
             self.request.network,
             self.request.lending.allow,
+            folder,
         )
         services.checker = self.checker
         return services

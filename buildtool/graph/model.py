@@ -284,7 +284,8 @@ class Run:
     get; with network `default` a process that reaches for the network is run with
     the instant of the recording instead.  `finishers` name what is mended in the
     files that it wrote.  `frozen` false leaves the machine's clock running.  With
-    security `insecure` the process has every privilege that we have.
+    security `insecure` the process has every privilege that we have.  `place` is the
+    step's name in a lock, `STAGE N PLATFORM`.
     """
 
     base: "Step | None"
@@ -301,6 +302,7 @@ class Run:
     security: Security = later("sandbox")
     platform: Platform = Platform("linux", "amd64")
     proxies: tuple[tuple[str, str], ...] = hint(())
+    place: str = hint("")
     origin: Origin | None = hint(None)
 
     def __post_init__(self) -> None:

@@ -57,6 +57,7 @@ class Stage:
 
     Of the config, what instructions add to without end and no step looks at (labels,
     ports, volumes, triggers) is kept as trails, which `image` puts in.
+    `scope` tells apart the stages of files that share a lock, `runs` counts its processes.
     """
 
     platform: Platform
@@ -67,6 +68,8 @@ class Stage:
     author: str = ""
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
+    scope: str = ""
+    runs: int = 0
     _env: Positions = field(default_factory=Positions, repr=False, compare=False)
     _labels: Trail[tuple[str, str]] = field(default_factory=Trail)
     _ports: Trail[str] = field(default_factory=Trail)
@@ -103,10 +106,17 @@ class Stage:
             security=security,
             platform=self.platform,
             proxies=proxies,
+            place=self._place(origin),
             origin=origin,
         )
         used = f"|{len(args)} {_pairs(args)} " if args else ""
-        return self._layer(step, f"RUN {used}{' '.join(argv)} # buildtool")
+        made = self._layer(step, f"RUN {used}{' '.join(argv)} # buildtool")
+        return replace(made, runs=self.runs + 1)
+
+    def _place(self, origin: Origin | None) -> str:
+        """What the next process is called in a lock, whatever its command: an edit of it moves no name."""
+        names = (self.scope, origin.stage if origin else "", str(self.runs + 1), str(self.platform))
+        return " ".join(name for name in names if name)
 
     def _mountable(self, mount: Mount, origin: Origin | None) -> Mount:
         """The mount with its source made a layer, which is what can be mounted."""

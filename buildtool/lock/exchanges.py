@@ -66,20 +66,22 @@ class RunPins:
 
     `step` is the step's action key (what it does, and to what): the recording is complete
     for exactly this step, so a request that is not in it is an error there, while a step that
-    was changed since takes from it what it still asks for.
+    was changed since takes from it what it still asks for.  `clock` is the instant, in
+    seconds, that the step sees as the present.
     """
 
     step: str
+    clock: int
     exchanges: tuple[Exchange, ...]
 
 
-def run_pins(step: str, exchanges: Iterable[Exchange]) -> RunPins:
+def run_pins(step: str, clock: int, exchanges: Iterable[Exchange]) -> RunPins:
     """The recording of a step, in order: by place, then method, body and headers."""
 
     def order(exchange: Exchange) -> tuple[str, str, str, tuple[tuple[str, str], ...]]:
         return (exchange.place, exchange.method, exchange.request or "", exchange.varies)
 
-    return RunPins(step, tuple(sorted(exchanges, key=order)))
+    return RunPins(step, clock, tuple(sorted(exchanges, key=order)))
 
 
 def _sound(true: bool, problem: str) -> None:

@@ -169,11 +169,14 @@ def _run(table: Table) -> RunPins:
     # Not imported above: most locks are of builds whose steps stay at home.
     from buildtool.lock.spelling import parse, spell
 
-    table.only("step", "exchanges")
+    table.only("step", "clock", "exchanges")
     step = table.text("step")
     if not _STEP.fullmatch(step):
         table.fail(f"{step[:100]!r} is not the key of a step: 64 hexadecimal digits", "step")
-    pins = run_pins(step, table.parsed("exchanges", parse))
+    clock = _clock(table)
+    if clock is None:
+        table.wrong("clock", "an instant")
+    pins = run_pins(step, clock, table.parsed("exchanges", parse))
     for one, other in pairwise(pins.exchanges):
         if one.asked == other.asked:
             table.fail("one request has two answers in this recording", "exchanges", spell(other))

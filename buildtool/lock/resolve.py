@@ -9,11 +9,10 @@ from buildtool.address import public
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.lock.debian import DebianPackage, DebianRequest
+from buildtool.lock.exchanges import Asked, Exchange, RunPins
 from buildtool.lock.model import DebianPins, FilePin, Lock
 from buildtool.lock.npm import NodeArchive, NodePin
 from buildtool.lock.pypi import PythonPins, PythonRequest, Wheel
-
-_UPDATE = "run the build once without --locked, and commit the lock"
 
 
 class Resolver(Protocol):
@@ -36,18 +35,30 @@ class Resolver(Protocol):
 
 
 class Pins:
-    """A lock in use.  `locked` refuses to change it: BuildError `lock-outdated`.
+    """A lock in use.  `locked` refuses to change it: BuildError `lock-outdated`, with `flag` as the reason.
 
     Pins that a build does not ask for are kept: a build of one target knows
     nothing of the others.  May be used from several threads; a request is
-    resolved once.
+    resolved once.  The steps at the places `anew` are recorded anew, without
+    regard to what others were answered.
     """
 
-    def __init__(self, lock: Lock, resolver: Resolver, locked: bool = False) -> None:
+    def __init__(
+        self,
+        lock: Lock,
+        resolver: Resolver,
+        locked: bool = False,
+        flag: str = "--locked",
+        anew: frozenset[str] = frozenset(),
+    ) -> None:
         self._before = lock
         self._lock = lock
         self._resolver = resolver
         self._locked = locked
+        self._flag = flag
+        self._anew = anew
+        self._recorded: dict[str, RunPins] = {}
+        self._used: dict[str, set[str]] = {}
         self._guard = threading.RLock()
 
     @property
@@ -63,6 +74,7 @@ class Pins:
     def debian(self, request: DebianRequest) -> tuple[DebianPackage, ...]:
         """The packages of a request, in the order of installation."""
         with self._guard:
+            self._use("debian", request.id)
             known = self._lock.debian.get(request.id)
             if known is not None and known.answers(request):
                 return known.resolved
@@ -76,6 +88,7 @@ class Pins:
         """The file of a URL; one that is not `expect`, where the build says that, is asked for anew."""
         name = public(url)
         with self._guard:
+            self._use("files", name)
             known = self._lock.files.get(name)
             if known is not None and expect in (None, known.digest):
                 return known
@@ -89,6 +102,7 @@ class Pins:
         """The commit of a ref of a repository, which begins with `expect`; BuildError `checksum-mismatch`."""
         name = f"{public(url)}#{ref or 'HEAD'}"
         with self._guard:
+            self._use("git", name)
             known = self._lock.git.get(name)
             if known is not None and known.startswith(expect):
                 return known
@@ -103,6 +117,7 @@ class Pins:
     def python(self, request: PythonRequest) -> tuple[Wheel, ...]:
         """The wheels of a request."""
         with self._guard:
+            self._use("pypi", request.id)
             known = self._lock.pypi.get(request.id)
             if known is not None and known.answers(request):
                 return known.resolved
@@ -115,6 +130,7 @@ class Pins:
     def node(self, archives: Sequence[NodeArchive]) -> tuple[NodePin, ...]:
         """What the archives of a package-lock.json are, in their order."""
         with self._guard:
+            self._use("npm", *(archive.place for archive in archives))
             pins = self._lock.npm
             missing = [a for a in archives if a.place not in pins or pins[a.place].archive != a]
             if missing:
@@ -135,6 +151,71 @@ class Pins:
                 self._changeable("a step uses the network, and its clock is not in the lock")
                 self._lock = replace(self._lock, clock=instant)
 
+    # ------------------------------------------------------------ recordings of steps
+
+    def recording(self, step: str) -> RunPins | None:
+        """The recording of exactly this step (its action key), whatever it is called."""
+        with self._guard:
+            found = [*self._recorded.values(), *self._before.runs.values()]
+            return next((pins for pins in found if pins.step == step), None)
+
+    def known(self, place: str) -> tuple[Exchange, ...]:
+        """What a changed step called `place` need not ask again; of two answers the first counts.
+
+        That is what it was answered itself before, and what any step of the lock was.
+        """
+        with self._guard:
+            others = {} if place in self._anew else self._before.runs
+            own = (others[place],) if place in others else ()
+            all_pins = (*own, *self._recorded.values(), *others.values())
+            found: dict[Asked, Exchange] = {}
+            for pins in all_pins:
+                for exchange in pins.exchanges:
+                    found.setdefault(exchange.asked, exchange)
+            return tuple(found.values())
+
+    def may_record(self, place: str) -> None:
+        """BuildError `lock-outdated` if no recording of the step called `place` may be added."""
+        state = "is another step than in" if place in self._before.runs else "uses the network and is not in"
+        self._changeable(f"{place} {state} the lock")
+
+    def record(self, place: str, pins: RunPins) -> None:
+        """Keep what a step exchanged under its place, or as it is if the lock may not change and has it."""
+        with self._guard:
+            known = any(pins == old for old in self._lock.runs.values())
+            if known and self._locked:
+                return
+            if not known:
+                self.may_record(place)
+                self.record_clock(pins.clock)
+            name = self._free(place, pins.step)
+            self._recorded[name] = pins
+            runs = {n: old for n, old in self._lock.runs.items() if old.step != pins.step}
+            self._lock = replace(self._lock, runs={**runs, name: pins})
+
+    def _free(self, place: str, step: str) -> str:
+        """A name that no other step of this build has: builds may differ in no more than an argument."""
+        name, number = place, 1
+        while name in self._recorded and self._recorded[name].step != step:
+            number += 1
+            name = f"{place} #{number}"
+        return name
+
+    # ------------------------------------------------------------ the lock as a whole
+
+    def pruned(self) -> Lock:
+        """The lock without the pins that nothing asked for."""
+        with self._guard:
+            kept: dict[str, object] = {"runs": dict(self._recorded)}
+            for name in ("images", "files", "git", "debian", "pypi", "npm"):
+                used = self._used.get(name, set())
+                kept[name] = {k: pin for k, pin in getattr(self._lock, name).items() if k in used}
+            return replace(self._lock, **kept)  # type: ignore[arg-type]
+
+    def _use(self, table: str, *names: str) -> None:
+        self._used.setdefault(table, set()).update(names)
+
     def _changeable(self, why: str) -> None:
         if self._locked:
-            raise BuildError("lock-outdated", f"the lock would change: {why}", hint=_UPDATE)
+            hint = f"run the build once without {self._flag}, and commit the lock"
+            raise BuildError("lock-outdated", f"the lock would change: {why}", hint=hint)

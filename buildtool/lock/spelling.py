@@ -69,7 +69,7 @@ def parse(text: str) -> Exchange:
 
 def recording_key(pins: RunPins) -> Key:
     """What stands for a recording in the keys of results that were made with it."""
-    return key_of([pins.step, [spell(exchange) for exchange in pins.exchanges]])
+    return key_of([pins.step, pins.clock, [spell(exchange) for exchange in pins.exchanges]])
 
 
 def _header(name: str, value: str) -> str:

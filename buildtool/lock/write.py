@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from buildtool.diag import BuildError
+from buildtool.lock import instant
 from buildtool.lock.debian import DebianPackage
 from buildtool.lock.exchanges import RunPins
-from buildtool.lock.instant import spell
 from buildtool.lock.model import DebianPins, FilePin, Lock, ReleasePin
 from buildtool.lock.npm import NodePin
 from buildtool.lock.pypi import PythonPins, Wheel
@@ -21,7 +21,7 @@ def dumps(lock: Lock) -> str:
     """The text of a lock: equal locks give equal texts, whatever order they were filled in."""
     rows = [_HEADER, f"format = {lock.format}\n"]
     if lock.clock is not None:
-        rows.append(f"clock = {spell(lock.clock)}\n")
+        rows.append(f"clock = {instant.spell(lock.clock)}\n")
     if lock.images:
         rows.append("\n[images]\n")
         rows += [f"{_quoted(name)} = {_quoted(digest)}\n" for name, digest in sorted(lock.images.items())]
@@ -98,14 +98,14 @@ def _run(pins: RunPins) -> Iterable[str]:
     from buildtool.lock.spelling import spell
 
     yield f"step = {_quoted(pins.step)}\n"
+    yield f"clock = {instant.spell(pins.clock)}\n"
     yield from _lines("exchanges", [spell(exchange) for exchange in pins.exchanges])
 
 
-def _in_order(item: tuple[str, RunPins]) -> tuple[str, int, str]:
-    """Steps of a stage by their numbers: `app 2` before `app 10`."""
-    stage, _, number = item[0].rpartition(" ")
-    counts = number.isascii() and number.isdigit() and len(number) < 10
-    return (stage, int(number), item[0]) if counts else (item[0], 0, item[0])
+def _in_order(item: tuple[str, RunPins]) -> tuple[tuple[int, str], ...]:
+    """Steps of a stage by their numbers: `app 2 linux/amd64` before `app 10 linux/amd64`."""
+    words = item[0].split(" ")
+    return tuple((len(word) if word.isdecimal() else 0, word) for word in words)
 
 
 def _wheel(wheel: Wheel) -> str:
@@ -117,11 +117,11 @@ def _archive(pin: NodePin) -> str:
 
 
 def _file(pin: FilePin) -> str:
-    return f"{pin.digest} {pin.size} {spell(pin.modified)}"
+    return f"{pin.digest} {pin.size} {instant.spell(pin.modified)}"
 
 
 def _release(pin: ReleasePin) -> str:
-    return f"{pin.archive} {pin.suite} {spell(pin.date)} {pin.digest}"
+    return f"{pin.archive} {pin.suite} {instant.spell(pin.date)} {pin.digest}"
 
 
 def _package(package: DebianPackage) -> str:

@@ -139,7 +139,12 @@ class _Lowering:
         return self._configured(Stage.scratch(self.request.platform, self.request.epoch))
 
     def _configured(self, stage: Stage) -> Stage:
-        return replace(stage, finishers=self.request.finishers, frozen=self.request.frozen)
+        return replace(
+            stage,
+            finishers=self.request.finishers,
+            frozen=self.request.frozen,
+            scope=self.request.scope,
+        )
 
     def _context(self, name: str) -> NamedContext | None:
         """The named context of that name; one that nothing names is never asked for."""

@@ -59,7 +59,8 @@ class Request:
     `files` is the context where it is no folder.
     `target` names a stage, empty for the last one.  `epoch` is in seconds.  Of
     `contexts`, only those that the build needs are looked up.  `allow` holds what the
-    person who builds allows beyond the usual (`NETWORK_HOST`).
+    person who builds allows beyond the usual (`NETWORK_HOST`).  `scope` tells the
+    file's stages apart from those of others with the same lock.
     """
 
     folder: str
@@ -76,6 +77,7 @@ class Request:
     finishers: tuple[str, ...] = FINISHERS
     frozen: bool = True
     filename: str = "Dockerfile"
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

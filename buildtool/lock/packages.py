@@ -1,0 +1,41 @@
+"""Packages behind the places of archives and indexes: what people call them, and their versions."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+#: deb-src(5) and Debian policy 5.6: NAME_VERSION_ARCHITECTURE.deb, without the version's epoch.
+_DEB = re.compile(r"([a-z0-9][a-z0-9+.-]+)_([^_]+)_[a-z0-9-]+\.deb")
+#: PEP 427, and PEP 625 for sources.
+_WHEEL = re.compile(r"([A-Za-z0-9._]+)-([^-]+)(?:-[^-]+)?-[^-]+-[^-]+-[^-]+\.whl")
+_SOURCE = re.compile(r"([A-Za-z0-9._-]+)-([0-9][^-]*)\.(?:tar\.gz|zip)")
+#: The path of an archive of an npm registry: NAME/-/LAST-VERSION.tgz.
+_NODE = re.compile(r"(?:^|[/:])((?:@[^/:]+/)?[^/:]+)/-/[^/]+?-([0-9][^/]*)\.tgz$")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Package:
+    """A package that was chosen: `kind` is `debian`, `python` or `npm`."""
+
+    kind: str
+    name: str
+    version: str
+
+
+def package_of(place: str) -> Package | None:
+    """The package that a place serves; None for everything else."""
+    path = unquote(place.partition("?")[0])
+    last = path.rpartition("/")[2].removeprefix("pypi:")
+    if found := _DEB.fullmatch(last):
+        return Package("debian", found[1], found[2])
+    if found := _WHEEL.fullmatch(last):
+        return Package("python", _normal(found[1]), found[2])
+    if (found := _SOURCE.fullmatch(last)) and place.startswith("https://files.pythonhosted.org/"):
+        return Package("python", _normal(found[1]), found[2])
+    if found := _NODE.search(path):
+        return Package("npm", found[1], found[2])
+    return None
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
