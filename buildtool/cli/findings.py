@@ -1,17 +1,64 @@
-"""What checks of Dockerfiles found, as text, as JSON and as SARIF 2.1.0."""
+"""What checks of files found, as text, as JSON and as SARIF 2.1.0; the same for every language."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from buildtool import __version__
 from buildtool.diag import BuildError, Span, Style, Warned, render
-from buildtool.frontends.dockerfile.lint.check import Checked
-from buildtool.frontends.dockerfile.lint.registry import RULES
-from buildtool.frontends.dockerfile.lint.rule import Finding, Rule
 
 FORMATS = ("text", "json", "sarif")
+
+
+class Rule(Protocol):
+    """What is told of a rule."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def fix(self) -> str: ...
+    @property
+    def page(self) -> str: ...
+    @property
+    def experimental(self) -> bool: ...
+
+
+class Finding(Protocol):
+    """A rule that is broken at a place: line and column of its beginning and its end, from 1."""
+
+    @property
+    def rule(self) -> Rule: ...
+    @property
+    def place(self) -> tuple[int, int, int, int]: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def fix(self) -> str: ...
+
+
+class Checked(Protocol):
+    """What the check of one file found."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def findings(self) -> Sequence[Finding]: ...
+    @property
+    def errors(self) -> Sequence[BuildError]: ...
+
+    def warned(self) -> list[Warned]:
+        """The findings as a person sees them."""
+
+
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 
 
@@ -41,7 +88,7 @@ def _summary(checked: Sequence[Checked]) -> str:
 def as_json(checked: Sequence[Checked]) -> str:
     """The document that buildx prints, with `severity` and `fix` besides; lines from 1, characters from 0."""
     document: dict[str, Any] = {
-        "sources": [{"filename": one.filename, "language": "Dockerfile"} for one in checked],
+        "sources": [{"filename": one.filename, "language": one.language} for one in checked],
         "warnings": [_warning(f, n) for n, one in enumerate(checked) for f in one.findings],
         "errors": [_error(e, n) for n, one in enumerate(checked) for e in one.errors],
     }
@@ -56,7 +103,7 @@ def _warning(finding: Finding, source: int) -> dict[str, Any]:
         "detail": finding.message,
         "fix": finding.fix,
         "url": finding.rule.page,
-        "location": _location(source, *finding.at),
+        "location": _location(source, *finding.place),
     }
 
 
@@ -81,9 +128,12 @@ def _location(source: int, line: int, column: int, end_line: int, end_column: in
 # ---------------------------------------------------------------- SARIF
 
 
-def as_sarif(checked: Sequence[Checked]) -> str:
-    """A log of one run; an error is a result of the rule `error`, since code hosts show nothing else."""
-    rules = [*(_described(rule) for rule in RULES), _ERRORS]
+def as_sarif(checked: Sequence[Checked], known: Sequence[Rule]) -> str:
+    """A log of one run over all known rules.
+
+    An error is a result of the rule `error`, since code hosts show nothing else.
+    """
+    rules = [*(_described(rule) for rule in known), _ERRORS]
     places = {rule["id"]: n for n, rule in enumerate(rules)}
     results = [_result(*row) for one in checked for row in _rows(one, places)]
     driver = {"name": "buildtool", "version": __version__, "rules": rules}
@@ -118,7 +168,7 @@ def _described(rule: Rule) -> dict[str, Any]:
 _ERRORS: dict[str, Any] = {
     "id": "error",
     "name": "Error",
-    "shortDescription": {"text": "The Dockerfile cannot be built."},
+    "shortDescription": {"text": "The file cannot be built."},
     "defaultConfiguration": {"level": "error"},
 }
 

@@ -1,6 +1,5 @@
 """`buildtool fmt`: BUILD.star and .star files in one layout, that of buildifier."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -27,6 +26,7 @@ def command(*, paths: tuple[str, ...], check: bool, diff: bool, stdin_filename: 
     print; by default it is this folder. The exit status is 0 if all is well, 1 if --check finds
     a file that would change, and 2 if a file cannot be read as Starlark, which stays as it is.
     """
+    from buildtool.cli.editing import replace_text
     from buildtool.frontends.starlark.formatting.format import formatted
 
     changed: list[str] = []
@@ -49,7 +49,7 @@ def command(*, paths: tuple[str, ...], check: bool, diff: bool, stdin_filename: 
         elif piped and not check:
             click.echo(after, nl=False)
         elif differs and not check:
-            _write(path, after)
+            replace_text(path, after)
     _tell(changed, seen, check=check, diff=diff)
     if errors:
         raise BuildErrors(errors) if len(errors) > 1 else errors[0]
@@ -83,20 +83,6 @@ def _read(path: str) -> bytes:
     from buildtool.frontends.starlark.places import read_star
 
     return sys.stdin.buffer.read() if path == "-" else read_star(path)
-
-
-def _write(path: str, text: str) -> None:
-    """Put the text in the place of the file, whole or not at all, with the mode that it had."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="") as file:
-            os.fchmod(file.fileno(), os.stat(path).st_mode & 0o7777)
-            file.write(text)
-        os.replace(temporary, os.path.realpath(path))
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise BuildError("unwritable", f"cannot write {path}: {error.strerror}") from None
 
 
 def _print_diff(before: bytes, after: str, path: str) -> None:

@@ -24,7 +24,7 @@ COMMANDS = {
     "run": Lazy("buildtool.cli.run", "Run a command in an image."),
     "test": Lazy("buildtool.cli.test", "Run the tests of images that BUILD.star files declare."),
     "query": Lazy("buildtool.cli.query", "Find targets of BUILD.star files and what they need."),
-    "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles for mistakes and for what makes builds differ."),
+    "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles and BUILD.star files for mistakes."),
     "fmt": Lazy("buildtool.cli.fmt", "Format BUILD.star files and what they load."),
     "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),

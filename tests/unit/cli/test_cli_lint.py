@@ -224,3 +224,59 @@ def test_a_check_that_is_an_error_stops_a_build() -> None:
         run("build", "-o", "type=oci,dest=out.tar", ".")
     assert caught.value.exit_status == 1
     assert not Path("out.tar").exists()
+
+
+# ---------------------------------------------------------------- Starlark files
+
+SLOPPY = 'load("@rules//layer.star", "layer")\nimage(name = "x", cmd = ["a"])\n'
+
+
+def test_a_folder_is_checked_with_its_starlark_files() -> None:
+    write("FROM alpine:3.20\n")
+    write(SLOPPY, "app/BUILD.star")
+    write('"""Apps."""\n', "lib.star")
+    result = run("lint")
+    assert result.return_value == 1
+    assert "app/BUILD.star:1:28: warning[load]: layer is loaded and not used" in result.output
+    assert 'hint: add load("@rules//image.star", "image")' in result.output
+    assert result.output.endswith("Check complete: 2 warnings.\n")
+    assert status("lint", "lib.star") == 0
+    write("x = [\n", "lib.star")
+    assert status("lint", "lib.star") == 2
+
+
+def test_both_languages_in_one_document() -> None:
+    write(WARNED)
+    write(SLOPPY, "app/BUILD.star")
+    document = json.loads(run("lint", ".", "--format", "json").output)
+    assert [s["language"] for s in document["sources"]] == ["Dockerfile", "Starlark"]
+    unused = next(w for w in document["warnings"] if w["ruleName"] == "load")
+    assert unused["url"] == "docs/manual/lint/starlark/load.md"
+    assert unused["location"] == {
+        "sourceIndex": 1,
+        "ranges": [{"start": {"line": 1, "character": 27}, "end": {"line": 1, "character": 34}}],
+    }
+    log = json.loads(run("lint", ".", "--format", "sarif").output)["runs"][0]
+    rules = log["tool"]["driver"]["rules"]
+    for found in log["results"]:
+        assert rules[found["ruleIndex"]]["id"] == found["ruleId"]
+    assert {"load", "undefined-name"} <= {found["ruleId"] for found in log["results"]}
+
+
+def test_fix_mends_what_it_can_and_tells_the_rest() -> None:
+    write(SLOPPY, "BUILD.star")
+    result = run("lint", "--fix")
+    assert Path("BUILD.star").read_text() == 'image(\n    name = "x",\n    cmd = ["a"],\n)\n'
+    assert "mended BUILD.star" in result.output
+    assert "warning[undefined-name]: image is not defined" in result.output
+    assert "warning[load]" not in result.output
+    write("x = [\n", "BUILD.star")
+    assert status("lint", "--fix") == 2
+    assert Path("BUILD.star").read_text() == "x = [\n"
+
+
+def test_rules_of_both_languages_are_explained() -> None:
+    assert run("lint", "--explain", "unused-variable").output.startswith("# unused-variable\n")
+    with pytest.raises(BuildError) as caught:
+        run("lint", "--explain", "unused-variabel")
+    assert caught.value.hint == "did you mean unused-variable?"

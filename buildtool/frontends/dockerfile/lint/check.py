@@ -4,7 +4,7 @@ A base image that cannot be looked at does not end a check: an empty one stands 
 for it, and rules that depend on what it sets keep quiet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from buildtool.diag import BuildError, BuildErrors, Span, Warned
 from buildtool.digest import Digest, sha256
@@ -32,6 +32,7 @@ class Checked:
     file: tree.File | None
     findings: tuple[Finding, ...] = ()
     errors: tuple[BuildError, ...] = ()
+    language: str = field(default="Dockerfile", init=False)
 
     def warned(self) -> list[Warned]:
         """The findings as a person sees them."""

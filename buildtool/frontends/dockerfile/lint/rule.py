@@ -55,3 +55,8 @@ class Finding:
     at: Place
     message: str
     fix: str
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Line and column of the beginning and of the end, from 1."""
+        return self.at

@@ -265,6 +265,12 @@ class Def(Node):
     type: Node | None
     body: list[Node]
 
+    @property
+    def name_end(self) -> Place:
+        """The place behind the name."""
+        line, column, offset = self.name_at
+        return Place(line, column + len(self.name), offset + len(self.name))
+
 
 @dataclass(slots=True, eq=False)
 class For(Node):
