@@ -2,47 +2,140 @@
 
 import os
 import posixpath
-import sys
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildtool.diag import BuildError
 from buildtool.graph.model import ImageConfig
 
+if TYPE_CHECKING:
+    from buildtool.cli.chosen import Chosen
+    from buildtool.store import Store
 
-@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+#: What shells and Docker say of a command that is not there, or is no program.
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+@click.command("run", context_settings={"allow_interspersed_args": False})
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
+@click.option("-t", "--tty", is_flag=True, help="Give the process a terminal.")
 @click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="A variable of the environment.")
+@click.option("--env-file", multiple=True, metavar="FILE", help="Variables, a line each.")
+@click.option(
+    "-v",
+    "--volume",
+    multiple=True,
+    metavar="HOST:PATH[:ro]",
+    help="A file or folder of this machine, seen at PATH.",
+)
+@click.option(
+    "-p",
+    "--publish",
+    multiple=True,
+    metavar="[ADDRESS:][PORT:]PORT",
+    help="A port of the process, on this machine's loopback address. The process is cut off otherwise.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["host", "none"]),
+    metavar="MODE",
+    help="host or none. [default: host; with -p, none but for the ports]",
+)
 @click.option("-w", "--workdir", default="", metavar="PATH", help="The folder to start in.")
 @click.option("-u", "--user", default="", metavar="USER", help="The user to run as.")
 @click.option("--entrypoint", metavar="COMMAND", help="Instead of the image's entry point.")
+@click.option("--hostname", default="", metavar="NAME", help="The name of the machine. [default: buildtool]")
+@click.option("--read-only", is_flag=True, help="Let the process write to its mounts alone.")
+@click.option("--rm", is_flag=True, hidden=True, expose_value=False)
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
-@click.argument("place", metavar="NAME | LABEL | oci:FOLDER | oci-archive:FILE")
+@click.argument("place", metavar="NAME|LABEL|oci:FOLDER|oci-archive:FILE|docker-archive:FILE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
-def command(
+def command(*, place: str, platform: str, arguments: tuple[str, ...], **options: Any) -> int:
+    """Run a command in an image; what it changes is thrown away.
+
+    A LABEL is built first. Without COMMAND, the image's own is run. Signals are passed on, and the
+    exit status is that of the command.
+    """
+    from buildtool.cli.chosen import chosen
+    from buildtool.store import Store
+
+    if options["network"] and options["publish"]:
+        raise BuildError(
+            "bad-usage",
+            "-p and --network contradict each other",
+            hint="with -p nothing but the ports leads in or out; with --network=host ports are the machine's",
+        )
+    with Store.open() as store:
+        return _run(store, chosen(place, store, platform), arguments, **options)
+
+
+def _run(
+    store: "Store",
+    found: "Chosen",
+    arguments: tuple[str, ...],
+    *,
+    interactive: bool,
+    tty: bool,
     env: tuple[str, ...],
+    env_file: tuple[str, ...],
+    volume: tuple[str, ...],
+    publish: tuple[str, ...],
+    network: str | None,
     workdir: str,
     user: str,
     entrypoint: str | None,
-    platform: str,
-    place: str,
-    arguments: tuple[str, ...],
+    hostname: str,
+    read_only: bool,
 ) -> int:
-    """Run a command in an image; what it changes is thrown away.
+    """Prepare the process, attend it, and give its exit status."""
+    import msgspec
 
-    A LABEL is built first. Without COMMAND, the image's own is run. The exit status is that of
-    the command.
-    """
-    from buildtool.cli.chosen import chosen
-    from buildtool.executor.launch import launch
-    from buildtool.store import Store
+    from buildtool.cli.attending import Attended
+    from buildtool.cli.publishing import parse_volume, read_env_file
+    from buildtool.executor.launch import attend, process_of
+    from buildtool.executor.work import AttendWork
 
-    with Store.open() as store:
-        found = chosen(place, store, platform)
-        config = overridden(found.image.config, env=env, workdir=workdir, user=user, entrypoint=entrypoint)
-        runtime = os.environ.get("BUILDTOOL_RUNTIME") or None
-        return launch(store, found.layers, config, found.image.platform, arguments, _show, runtime=runtime)
+    settings = (*(row for path in env_file for row in read_env_file(path)), *env)
+    if tty and all(row.partition("=")[0] != "TERM" for row in settings):
+        settings = (f"TERM={os.environ.get('TERM') or 'xterm'}", *settings)
+    config = overridden(found.image.config, env=settings, workdir=workdir, user=user, entrypoint=entrypoint)
+    network = network or ("none" if publish else "host")
+    process = process_of(found.layers, config, found.image.platform, arguments, network)
+    if hostname:
+        process = msgspec.structs.replace(process, hostname=hostname)
+    volumes = tuple(parse_volume(text) for text in volume)
+    with ExitStack() as held:
+        ports = _listening(publish, held)
+        joined = held.enter_context(Attended(interactive=interactive, terminal=tty))
+        work = AttendWork(joined.theirs, joined.size, volumes, ports, read_only)
+        try:
+            return attend(store, process, work, joined.started, runtime=os.environ.get("BUILDTOOL_RUNTIME"))
+        except BuildError as error:
+            if error.code == "exec-failed":
+                denied = "permission denied" in error.message.lower()
+                error.exit_status = _NOT_EXECUTABLE if denied else _NOT_FOUND
+            raise
+
+
+def _listening(texts: tuple[str, ...], held: ExitStack) -> tuple[tuple[int, int], ...]:
+    """Sockets that listen for published ports, as descriptors, and where they lead."""
+    if not texts:
+        return ()
+    from buildtool.cli.publishing import listen, parse_port
+
+    ports = []
+    for published in [parse_port(text) for text in texts]:
+        listener = held.enter_context(listen(published))
+        ports.append((listener.fileno(), published.inside))
+        if not published.port:
+            address, port = listener.getsockname()[:2]
+            click.echo(f"{address}:{port} leads to port {published.inside}", err=True)
+    return tuple(ports)
 
 
 def overridden(
@@ -66,8 +159,3 @@ def overridden(
     if entrypoint is None:
         return changed
     return replace(changed, entrypoint=(entrypoint,) if entrypoint else None, cmd=None)
-
-
-def _show(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()

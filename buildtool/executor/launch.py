@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from buildtool.diag import BuildError
 from buildtool.executor.pool import WorkerCrash, WorkerProcess
-from buildtool.executor.work import ChainTree, Event, LaunchWork, LayerRef, RunWork
+from buildtool.executor.work import AttendWork, ChainTree, Event, LaunchWork, LayerRef, RunWork
 from buildtool.graph.model import ImageConfig, Platform
 from buildtool.store import Store
 
@@ -29,22 +29,7 @@ def launch(
     The process sees the machine's clock and, unless `network` is `none`, its network, as a
     container would.  BuildError `timed-out` after `timeout` seconds.
     """
-    env = {"PATH": _PATH, **dict(config.env)}
-    process = RunWork(
-        base=ChainTree(layers),
-        argv=argv_of(config, argv),
-        env=tuple(env.items()),
-        cwd=config.working_dir or "/",
-        user=config.user,
-        clock=0,
-        frozen=False,
-        network=network,
-        hostname="buildtool",
-        mounts=(),
-        finishers=(),
-        architecture=platform.architecture,
-        compression=None,
-    )
+    process = process_of(layers, config, platform, argv, network)
 
     def observe(event: Event) -> None:
         if event.output is not None:
@@ -61,6 +46,49 @@ def launch(
     finally:
         clock.stop()
         worker.close()
+
+
+def attend(
+    store: Store,
+    process: RunWork,
+    attend: AttendWork,
+    on_start: Callable[[], None],
+    *,
+    runtime: str | None = None,
+) -> int:
+    """Run a process that a person attends; its exit status.
+
+    The descriptors in `attend` are ours, and go to the worker; `on_start` is called when it has them.
+    """
+    lent = (*attend.streams, *(fd for fd, _ in attend.ports))
+    worker = WorkerProcess(store.path, runtime, lent)
+    try:
+        on_start()
+        return worker.carry_out(LaunchWork(process, attend), lambda event: None).status
+    finally:
+        worker.close()
+
+
+def process_of(
+    layers: tuple[LayerRef, ...], config: ImageConfig, platform: Platform, argv: tuple[str, ...], network: str
+) -> RunWork:
+    """The process that `argv`, or what the config says, means over these layers."""
+    env = {"PATH": _PATH, **dict(config.env)}
+    return RunWork(
+        base=ChainTree(layers),
+        argv=argv_of(config, argv),
+        env=tuple(env.items()),
+        cwd=config.working_dir or "/",
+        user=config.user,
+        clock=0,
+        frozen=False,
+        network=network,
+        hostname="buildtool",
+        mounts=(),
+        finishers=(),
+        architecture=platform.architecture,
+        compression=None,
+    )
 
 
 class _Stopwatch:

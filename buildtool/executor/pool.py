@@ -55,9 +55,12 @@ class _Pending:
 
 
 class WorkerProcess:
-    """One worker; `carry_out` may be called from many threads."""
+    """One worker; `carry_out` may be called from many threads.
 
-    def __init__(self, store: str, runtime: str | None) -> None:
+    It has the descriptors `pass_fds` under the same numbers.
+    """
+
+    def __init__(self, store: str, runtime: str | None, pass_fds: tuple[int, ...] = ()) -> None:
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}
         self._count = 0
@@ -66,7 +69,9 @@ class WorkerProcess:
         to_worker, self._ours_out = _pipe()
         self._ours_in, from_worker = _pipe()
         try:
-            self._process = namespaces.spawn(argv, stdin=to_worker, stdout=from_worker, env=_environment())
+            self._process = namespaces.spawn(
+                argv, stdin=to_worker, stdout=from_worker, env=_environment(), pass_fds=pass_fds
+            )
         finally:
             os.close(to_worker)
             os.close(from_worker)

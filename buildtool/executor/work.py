@@ -224,10 +224,34 @@ class RunWork(msgspec.Struct, frozen=True, tag="run"):
     insecure: bool = False
 
 
+class VolumeWork(msgspec.Struct, frozen=True, array_like=True):
+    """A file or folder of this machine that a process sees at `target`."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+class AttendWork(msgspec.Struct, frozen=True):
+    """What a person who attends a process gives it, descriptors being those of the worker.
+
+    `streams` are its standard input, output and error, and the socket for signals and the
+    terminal.  `terminal` is its size in rows and columns.  `ports` are listening sockets and
+    the ports that they lead to in the process's own network namespace.
+    """
+
+    streams: tuple[int, int, int, int]
+    terminal: tuple[int, int] | None = None
+    volumes: tuple[VolumeWork, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    read_only: bool = False
+
+
 class LaunchWork(msgspec.Struct, frozen=True, tag="launch"):
     """Run a process as a person tries an image: its output and exit status matter, its changes are lost."""
 
     process: RunWork
+    attend: AttendWork | None = None
 
 
 class CompressWork(msgspec.Struct, frozen=True, tag="compress"):

@@ -90,6 +90,8 @@ class Process:
     the instant in whole seconds that it sees, None for the machine's own clock.
     `architecture` is OCI's name (`amd64`, `arm64`).  An `insecure` process has every
     capability and system call that we have ourselves, and sees all of /proc and /sys.
+    `terminal` is its size in rows and columns, for a process that has one; a process whose
+    root is `read_only` writes to its mounts alone.
     """
 
     argv: tuple[str, ...]
@@ -104,6 +106,8 @@ class Process:
     clock: int | None
     architecture: str
     insecure: bool = False
+    terminal: tuple[int, int] | None = None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine:
     """The config.json of `process` in `rootfs`; `binds` are the sandbox's own mounts, above the others."""
     document: dict[str, Any] = {
         "ociVersion": "1.0.2",
-        "root": {"path": rootfs, "readonly": False},
+        "root": {"path": rootfs, "readonly": process.read_only},
         "hostname": process.hostname,
         "process": _process(process, machine),
         "mounts": [
@@ -160,8 +164,11 @@ def _process(process: Process, machine: Machine) -> dict[str, Any]:
         names = enumerate(_NUMBERED.split())
         bounding = [f"CAP_{name}" for n, name in names if machine.capabilities >> n & 1]
     held = bounding if process.uid == 0 else []
+    size = process.terminal
+    console = {"consoleSize": {"height": size[0], "width": size[1]}} if size else {}
     return {
-        "terminal": False,
+        "terminal": size is not None,
+        **console,
         "user": {
             "uid": process.uid,
             "gid": process.gid,

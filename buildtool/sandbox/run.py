@@ -7,13 +7,18 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError
 from buildtool.sandbox import bundle, clock, kernel, namespaces, overlay, runtime
 from buildtool.sandbox.bundle import HostMount, Machine, Process
 from buildtool.sandbox.mountpoints import MountPoints
+
+if TYPE_CHECKING:
+    from buildtool.sandbox.attended import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,7 @@ class Sandbox:
         `stop`, asked some twenty times a second, says so, it is killed and the status is None.
         BuildError `exec-failed`, `runtime-failed`, `bad-mount-point`.
         """
-        name = f"b{os.getpid()}-{next(self._numbers)}"
-        folder = os.path.join(self._folder, name)
-        os.mkdir(folder, 0o700)
-        try:
+        with self._bundle() as (name, folder):
             points = MountPoints(rootfs)
             self._prepare(process, rootfs, folder, points)
             cancelled = runtime.when_set(cancel)
@@ -90,6 +92,33 @@ class Sandbox:
                     raise BuildError("cancelled", "the build was stopped", exit_status=1) from None
                 status = None
             return Ended(status, tuple(points.made))
+
+    def attend(self, process: Process, rootfs: str, streams: "Streams") -> int:
+        """Run `process` with streams of its own and signals passed on; its exit status.
+
+        BuildErrors as of `run`.
+        """
+        from buildtool.sandbox import attended
+
+        with self._bundle() as (name, folder):
+            self._prepare(process, rootfs, folder, MountPoints(rootfs))
+            return attended.run(
+                self.runtime,
+                state=self._state,
+                bundle=folder,
+                name=name,
+                streams=streams,
+                terminal=process.terminal is not None,
+            )
+
+    @contextmanager
+    def _bundle(self) -> Iterator[tuple[str, str]]:
+        """The name of a container, and a folder in memory for what its runtime reads."""
+        name = f"b{os.getpid()}-{next(self._numbers)}"
+        folder = os.path.join(self._folder, name)
+        os.mkdir(folder, 0o700)
+        try:
+            yield name, folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -123,7 +123,7 @@ def run(
         raise Stopped
     status = process.wait()
     if status:
-        _tell_apart(log)
+        tell_apart(log)
     return status if status >= 0 else 128 - status
 
 
@@ -194,7 +194,7 @@ def _kill(command: list[str], name: str, process: "subprocess.Popen[bytes]") -> 
     )
 
 
-def _tell_apart(log: str) -> None:
+def tell_apart(log: str) -> None:
     """Raise what the runtime logged; nothing if it logged nothing, so the status is the process's own."""
     lines = _content(log)[:_LONGEST_LOG].decode("utf-8", "replace").splitlines()
     messages = [m for line in lines if (m := _message(line))]

@@ -7,6 +7,7 @@ times), write the layer, and make the upper directory the layer's snapshot.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import msgspec
 
@@ -15,13 +16,13 @@ from buildtool.digest import parse_digest
 from buildtool.executor.steps.mounts import Seen, mounted
 from buildtool.executor.steps.owners import process_identity
 from buildtool.executor.steps.roots import overlaid, prepare_upper
-from buildtool.executor.work import LaunchWork, Outcome, RunWork, chain_ids
+from buildtool.executor.work import AttendWork, LaunchWork, Outcome, RunWork, chain_ids
 from buildtool.executor.workshop import Observer, Workshop
 from buildtool.layers.changes import changes
 from buildtool.layers.entry import display
 from buildtool.layers.finish import FinishSpec, Mended, finish
 from buildtool.layers.tree import Stack
-from buildtool.sandbox.bundle import Process
+from buildtool.sandbox.bundle import HostMount, Process
 from buildtool.sandbox.netns import Isolated
 from buildtool.sandbox.run import Ended
 from buildtool.store import chain_id
@@ -92,10 +93,27 @@ def launch(work: LaunchWork, shop: Workshop, observer: Observer) -> Outcome:
         prepare_upper(staged.fs, lower)
         root = held.enter_context(overlaid(shop, lowers, staged))
         network = held.enter_context(Isolated()) if process.network != "host" else None
-        ended = shop.sandbox.run(
-            _process(process, lower, Seen(), network), root, observer.output, observer.cancel
-        )
+        prepared = _process(process, lower, Seen(), network)
+        if work.attend is not None:
+            return Outcome(status=_attended(prepared, work.attend, root, shop))
+        ended = shop.sandbox.run(prepared, root, observer.output, observer.cancel)
     return Outcome(status=1 if ended.status is None else ended.status)
+
+
+def _attended(process: Process, work: AttendWork, root: str, shop: Workshop) -> int:
+    """The exit status of a process that a person attends."""
+    import socket
+
+    from buildtool.sandbox.attended import Streams
+    from buildtool.sandbox.ports import Forwarder
+
+    volumes = tuple(HostMount(v.target, v.source, v.read_only) for v in work.volumes)
+    process = replace(process, mounts=volumes, terminal=work.terminal, read_only=work.read_only)
+    with ExitStack() as held:
+        if isinstance(process.network, Isolated):
+            ports = [(socket.socket(fileno=fd), port) for fd, port in work.ports]
+            held.enter_context(Forwarder(process.network, ports))
+        return shop.sandbox.attend(process, root, Streams(*work.streams))
 
 
 def _process(work: RunWork, lower: Stack, seen: Seen, network: Isolated | None) -> Process:
