@@ -74,11 +74,16 @@ class Mirrors:
             return (Place(url),)
         tail = quote(path, safe="/~:")
         found = [Place(f"{base}/{tail}", self.proxies) for base in self.bases[archive]]
-        if self.snapshot and path.startswith("pool/"):
-            for instant in self.instants:
-                at = datetime.fromtimestamp(instant + _SNAPSHOT_DELAY, UTC).strftime("%Y%m%dT%H%M%SZ")
-                found.append(Place(f"{self.snapshot}/{archive}/{at}/{tail}", self.proxies))
+        if path.startswith("pool/"):
+            found += [Place(f"{base}/{tail}", self.proxies) for base in self.snapshots(archive)]
         return tuple(found)
+
+    def snapshots(self, archive: str) -> tuple[str, ...]:
+        """Where an archive of Debian is as it was when the packages of the lock were current."""
+        if not self.snapshot or archive not in ARCHIVES:
+            return ()
+        instants = (datetime.fromtimestamp(i + _SNAPSHOT_DELAY, UTC) for i in self.instants)
+        return tuple(f"{self.snapshot}/{archive}/{at.strftime('%Y%m%dT%H%M%SZ')}" for at in instants)
 
 
 def discover(

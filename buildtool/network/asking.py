@@ -57,7 +57,7 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         # The longest prefix counts: an archive may lie below another one's address.
         self._routes = sorted(routes, key=lambda route: len(route.prefix), reverse=True)
-        self._places = {route.archive: route.places for route in self._routes}
+        self._archives = {route.archive: route for route in self._routes}
 
     def place(self, url: str) -> str:
         """What the address is known by: `ARCHIVE:PATH`, or itself without credentials."""
@@ -67,16 +67,17 @@ class Routes:
                 return f"{route.archive}:{bare[len(route.prefix) :]}"
         return bare
 
-    def addresses(self, place: str, url: str = "") -> tuple[str, ...]:
+    def addresses(self, place: str, url: str, *, was_recorded: bool = False) -> tuple[str, ...]:
         """Where to ask for a place, the first to be tried first; `url` is the address as it was asked for."""
         archive, _, path = place.partition(":")
-        if archive in self._places:
-            return tuple(base + path for base in self._places[archive])
-        return (url or place,)
+        route = self._archives.get(archive)
+        if route is None:
+            return (url,)
+        return tuple(base + path for base in (*route.places, *(route.archived if was_recorded else ())))
 
     def is_archive(self, place: str) -> bool:
         """Whether the place is one of an archive."""
-        return place.partition(":")[0] in self._places
+        return place.partition(":")[0] in self._archives
 
 
 def normal(url: str) -> str:

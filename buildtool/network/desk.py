@@ -150,7 +150,7 @@ class Desk:
     def _receive(self, key: tuple[object, ...], recording: Recording, body: IO[bytes] | None) -> None:
         asking = recording.asking
         try:
-            recording.receive(lambda: self._ask(asking, body), self._blobs, self._received)
+            recording.receive(lambda: self._ask(recording, body), self._blobs, self._received)
         finally:
             _close(body)
             with self._lock:
@@ -158,10 +158,11 @@ class Desk:
         if recording.error is not None:
             self.refuse(str(asking), recording.error)
 
-    def _ask(self, asking: Asking, body: IO[bytes] | None) -> Response:
+    def _ask(self, recording: Recording, body: IO[bytes] | None) -> Response:
+        asking = recording.asking
         url = self._signed.get(asking.place, asking.url)
         is_archive = self._routes.is_archive(asking.place)
-        addresses = self._routes.addresses(asking.place, url)
+        addresses = self._routes.addresses(asking.place, url, was_recorded=recording.expect is not None)
         response = self._outward.ask(asking, addresses, body, is_archive=is_archive)
         for location in response.header("location"):
             target = urljoin(response.url, location)

@@ -85,20 +85,28 @@ class Outward:
     def ask(
         self, asking: Asking, addresses: tuple[str, ...], body: IO[bytes] | None, *, is_archive: bool
     ) -> Response:
-        """The answer of the first address that has one; Broken if none can be reached.
+        """The answer of the first address that has it, else the first one's; Broken if none can be reached.
 
         An archive's redirects are followed: which servers it has is not the step's business.
         """
         failure: Broken | None = None
-        for number, address in enumerate(addresses, 1):
+        poor: Response | None = None
+        for address in addresses:
             try:
                 response = self._once(asking, address, body, follow=is_archive)
             except Broken as e:
                 failure = failure or e
                 continue
-            if number == len(addresses) or (response.status not in (403, 404, 410) and response.status < 500):
+            if response.status not in (403, 404, 410) and response.status < 500:
+                if poor is not None:
+                    poor.close()
                 return response
-            response.close()
+            if poor is None:
+                poor = response
+            else:
+                response.close()
+        if poor is not None:
+            return poor
         assert failure is not None
         raise failure
 

@@ -9,13 +9,15 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     """Addresses that begin with `prefix` belong to `archive` and are asked of `places` in its stead.
 
     `prefix` and `places` end with a slash; `https://pypi.org/simple/pip/` is then `pypi:pip/` to
-    a lock.  The first place that can be reached answers; a user and password in it are used
-    and never written down.
+    a lock.  The first place that has it answers; a user and password in it are used and never
+    written down.  `archived` are places besides, for bodies that were recorded and that no
+    mirror may have any longer.
     """
 
     prefix: str
     archive: str
     places: tuple[str, ...]
+    archived: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
