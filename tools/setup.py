@@ -49,6 +49,7 @@ ROOTLESS = (Need("uidmap", commands=("newuidmap",)),)
 TESTING = (
     *ROOTLESS,
     Need("busybox-static", commands=("busybox",)),
+    Need("chromium", commands=("chromium",)),
     Need("disorderfs", commands=("disorderfs",)),
     Need("gcc", commands=("cc",)),
     Need("libc6-dev", files=("/usr/include/stdio.h",)),

@@ -37,6 +37,7 @@ COMMANDS = {
     "save": Lazy("buildtool.cli.save", "Write images of the store into an archive."),
     "load": Lazy("buildtool.cli.load", "Take images from an archive, or hand them to Docker or podman."),
     "export": Lazy("buildtool.cli.export", "Write the files of an image."),
+    "diff": Lazy("buildtool.cli.diff", "Say where two images differ, and why."),
     "verify": Lazy("buildtool.cli.verify", "Build again in another world, and compare."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(

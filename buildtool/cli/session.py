@@ -71,6 +71,7 @@ class Session:
 
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned."""
+        from buildtool.cli.origins import remember
         from buildtool.executor.run import Executor
 
         with self.store.results.batch():
@@ -96,6 +97,7 @@ class Session:
         with self.store.results.batch():
             for root in roots:
                 accounts.keep(root)
+            remember(self.store, roots, (image.manifest for image in built.images))
         for image in built.images:
             self._warn_of_network(image)
         return built

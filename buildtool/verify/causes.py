@@ -90,8 +90,13 @@ _ALL = (
         "set the mode: chmod, install -m, COPY --chmod, or umask 022 in the step",
     ),
     Cause(
+        "source",
+        "the sources differ: an instruction, an argument, a label, a file of the context",
+        "build both from one commit, with the same arguments; buildtool explain says what changed",
+    ),
+    Cause(
         "upstream",
-        "the sources of the build have changed",
+        "what the build downloads has changed",
         "pin what is downloaded: a snapshot of the archive, exact versions and hashes, buildtool.lock",
     ),
     Cause(

@@ -13,13 +13,14 @@ from buildtool.oci.convert import seconds_of
 from buildtool.verify.clues import Clues
 from buildtool.verify.explain import explain
 from buildtool.verify.layers import layer_difference
-from buildtool.verify.marks import POSSIBLE, quoted
+from buildtool.verify.marks import LIKELY, quoted
 from buildtool.verify.model import Comparison, Difference, Finding, World
 from buildtool.verify.subject import Image, Layer
 
 #: Members of documents that follow from the layers and from other members.
 _FOLLOWING = {"manifest": ("config", "layers"), "config": ("rootfs", "history")}
 _DEEPEST = 32
+_COPYING = ("COPY ", "ADD ")
 
 
 def compare(first: Image, second: Image, worlds: tuple[World, World] = (World(), World())) -> Comparison:
@@ -98,12 +99,12 @@ def _values(kind: str, at: str, one: Any, two: Any, depth: int) -> Iterator[Diff
 
 def _value_findings(at: str, one: Any, two: Any) -> tuple[Finding, ...]:
     if one is None or two is None:
-        return (Finding("unexplained", f"only in the {'second' if one is None else 'first'}", POSSIBLE),)
+        return (Finding("source", f"only in the {'second' if one is None else 'first'}", LIKELY),)
     name = at.rpartition(".")[2]
     seen = explain(f"{name}: {_text(one)}", f"{name}: {_text(two)}", Clues())
     if seen.whole and seen.findings:
         return seen.findings
-    return (*seen.findings, Finding("unexplained", quoted(_text(one), _text(two)), POSSIBLE))
+    return (*seen.findings, Finding("source", quoted(_text(one), _text(two)), LIKELY))
 
 
 def _text(value: Any) -> str:
@@ -135,14 +136,28 @@ def _layers(first: Image, second: Image, clues: Clues) -> Iterator[Difference]:
         if a is not None and b is not None:
             found = layer_difference(number, a, b, clues)
             if found is not None:
-                yield found
+                yield _of_context(found) if found.step and found.step.text.startswith(_COPYING) else found
             continue
         layer = a or b
         assert layer is not None
         side = "first" if a is not None else "second"
         shown = (layer.digest, "") if a is not None else ("", layer.digest)
-        finding = Finding("unexplained", f"only the {side} has this layer", POSSIBLE)
+        finding = Finding("source", f"only the {side} has this layer", LIKELY)
         yield Difference("layer", f"layer {number}", "presence", *shown, (finding,), step=layer.step)
+
+
+def _of_context(layer: Difference) -> Difference:
+    """A layer of copied files: what the builder cannot have caused, the files themselves did."""
+    findings = tuple(_copied(f) for f in layer.findings)
+    return replace(layer, findings=findings, inside=tuple(_of_context(part) for part in layer.inside))
+
+
+def _copied(found: Finding) -> Finding:
+    if found.cause != "unexplained":
+        return found
+    return replace(
+        found, cause="source", confidence=LIKELY, evidence=f"the step copies files: {found.evidence}"
+    )
 
 
 def _aligned(first: tuple[Layer, ...], second: tuple[Layer, ...]) -> list[tuple[Layer | None, Layer | None]]:

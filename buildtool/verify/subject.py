@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-import msgspec
 from blake3 import blake3
 
 from buildtool.diag import BuildError
@@ -19,8 +18,8 @@ from buildtool.digest import Digest
 from buildtool.layers.decompress import CHUNK, decompressed, read_ahead
 from buildtool.layers.tarread import Member, read_members
 from buildtool.layers.tree import Stack
-from buildtool.oci.layout import Files, Layout
-from buildtool.oci.model import LARGEST_DOCUMENT, ConfigRecord, Descriptor, Manifest, decode
+from buildtool.oci.layout import Layout
+from buildtool.oci.model import ConfigRecord, Descriptor, Manifest
 from buildtool.verify.model import Step
 
 
@@ -170,48 +169,6 @@ def of_layout(layout: Layout, descriptor: Descriptor, name: str, places: Sequenc
     return Image(name, descriptor.digest, layout.read(descriptor), config, layers)
 
 
-class _Saved(msgspec.Struct, rename="pascal"):
-    """A row of `manifest.json` ("Docker Image Specification v1.2")."""
-
-    config: str
-    repo_tags: tuple[str, ...] | None = None
-    layers: tuple[str, ...] | None = None
-
-
-def of_docker_archive(files: Files, tag: str) -> Image:
-    """An image of what `docker save` writes; BuildError `bad-layout`, `no-such-image`."""
-    data = _document(files, "manifest.json")
-    try:
-        rows = msgspec.json.decode(data, type=tuple[_Saved, ...])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
-        raise BuildError(
-            "bad-layout", f"manifest.json of {files.name} is not what it should be: {exc}"
-        ) from exc
-    found = [r for r in rows if not tag or any(t == tag or t.endswith(f":{tag}") for t in r.repo_tags or ())]
-    if len(found) != 1:
-        known = ", ".join(sorted({t for r in rows for t in r.repo_tags or ()}))
-        what = f"no image {tag!r}" if tag else f"{len(rows)} images"
-        raise BuildError("no-such-image", f"{files.name} has {what}", hint=f"it has {known}" if known else "")
-    config = _document(files, found[0].config)
-    record = decode(config, ConfigRecord, f"config of {files.name}")
-    names = found[0].layers or ()
-    steps = _steps(record, len(names), ())
-    diff_ids = record.rootfs.diff_ids or ()
-
-    def layer(number: int, path: str) -> Layer:
-        file, size = _opened(files, path)
-        file.close()
-        diff_id = diff_ids[number] if number < len(diff_ids) else ""
-
-        def stream() -> Stream:
-            return archive_stream(lambda: _opened(files, path)[0], "")
-
-        return Layer("", size, "", diff_id, stream, steps[number])
-
-    layers = tuple(layer(number, path) for number, path in enumerate(names))
-    return Image(files.name, "", b"", config, layers)
-
-
 def of_layer(path: str) -> Image:
     """A layer that lies in a file, compressed or not."""
     try:
@@ -240,18 +197,3 @@ def _steps(record: ConfigRecord, layers: int, places: Sequence[str]) -> list[Ste
     # Places are of the steps on top of a base, whose own are not known.
     before = layers - len(places)
     return [Step(text, places[n - before] if n - before >= 0 else "") for n, text in enumerate(made)]
-
-
-def _opened(files: Files, path: str) -> tuple[BinaryIO, int]:
-    try:
-        return files.open(path)
-    except OSError as exc:
-        raise BuildError("bad-layout", f"{files.name} has no {path[:200]!r}") from exc
-
-
-def _document(files: Files, path: str) -> bytes:
-    file, size = _opened(files, path)
-    with file:
-        if size > LARGEST_DOCUMENT:
-            raise BuildError("bad-document", f"{path[:200]!r} of {files.name} has {size} bytes")
-        return file.read(LARGEST_DOCUMENT)
