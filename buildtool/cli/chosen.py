@@ -33,8 +33,9 @@ def chosen(text: str, store: "Store", platform: str) -> Chosen:
 
 def _built(label: str, platform: str) -> "Digest":
     """The manifest of a target, built as `buildtool build` does."""
+    from buildtool.cli.platforms import parse_platform
     from buildtool.cli.progress.choose import choose
-    from buildtool.cli.request import BuildRequest, LabelSubject, parse_epoch, parse_platform
+    from buildtool.cli.request import BuildRequest, LabelSubject, parse_epoch
     from buildtool.cli.session import Session
 
     request = BuildRequest(
@@ -50,7 +51,7 @@ def _built(label: str, platform: str) -> "Digest":
 def image_of(where: "Place", store: "Store", platform: str) -> Image:
     """The image at a place, as it was built."""
     from buildtool.cli.places import find, layout_at
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
     from buildtool.oci.reference import LayoutReference
     from buildtool.oci.source import base_image
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(place: str, platform: str, raw: bool, config: bool) -> None:
     """Show an image: its digest, layers and configuration."""
     from buildtool.cli.places import find, layout_at, parse_place
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
     from buildtool.oci.model import Manifest
     from buildtool.store import Store
 

@@ -51,7 +51,7 @@ def command(
 
 def _take(source: str, tags: tuple[str, ...], platform: str) -> None:
     from buildtool.cli.names import parse_name
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
     from buildtool.oci.bring import bring
     from buildtool.oci.layout import open_layout
     from buildtool.store import Store

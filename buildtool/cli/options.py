@@ -9,15 +9,8 @@ import click
 from buildtool.cli.lending import parse_lending
 from buildtool.cli.names import parse_name
 from buildtool.cli.outputs import one_compression, parse_output
-from buildtool.cli.request import (
-    BuildRequest,
-    LabelSubject,
-    pairs,
-    parse_epoch,
-    parse_network,
-    parse_platforms,
-    parse_subject,
-)
+from buildtool.cli.platforms import parse_platforms
+from buildtool.cli.request import BuildRequest, LabelSubject, pairs, parse_epoch, parse_network, parse_subject
 from buildtool.diag import BuildError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildtool.cli.request import parse_platform
+from buildtool.cli.platforms import parse_platform
 
 if TYPE_CHECKING:
     from buildtool.frontends.starlark.dependencies import Dependencies

@@ -254,6 +254,6 @@ class _Contexts(Mapping[str, NamedContext]):
 
 def this_platform() -> Platform:
     """The platform that the build runs on."""
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
 
     return parse_platform("")

@@ -44,7 +44,7 @@ def no_such_image(name: str, known: dict[str, Digest]) -> BuildError:
 
 def for_platform(layout: Layout, stored: Stored, text: str) -> Stored:
     """Of several images the one for the platform `text`; BuildError `no-such-platform`."""
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
 
     found = layout.resolve("", stored.descriptor.digest, parse_platform(text))
     return Stored(found, stored.name)

@@ -67,7 +67,7 @@ def _of_layout(
 ) -> "Image":
     from buildtool.cli.origins import places
     from buildtool.cli.places import Place, find, layout_at
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
     from buildtool.digest import Digest
     from buildtool.verify.subject import of_layout
 
@@ -118,8 +118,9 @@ def _layer(path: str, image: "Image") -> "Image":
 
 def _built(text: str, store: "Store", platform: str) -> "Image":
     """An image that is built now, as `buildtool build` does."""
+    from buildtool.cli.platforms import parse_platforms
     from buildtool.cli.progress.choose import choose
-    from buildtool.cli.request import BuildRequest, parse_epoch, parse_platforms, parse_subject
+    from buildtool.cli.request import BuildRequest, parse_epoch, parse_subject
     from buildtool.cli.session import Session
 
     what = parse_subject((text,), file="", target="", build_args=(), contexts=())
@@ -132,7 +133,7 @@ def _built(text: str, store: "Store", platform: str) -> "Image":
 
 
 def _pulled(text: str, store: "Store", platform: str) -> "Image":
-    from buildtool.cli.request import parse_platform
+    from buildtool.cli.platforms import parse_platform
     from buildtool.registry.client import open_registries
     from buildtool.registry.pull import Puller
     from buildtool.registry.reference import parse_reference

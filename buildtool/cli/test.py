@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildtool.cli.request import BuildRequest, LabelSubject, parse_epoch, parse_platform
+from buildtool.cli.platforms import parse_platform
+from buildtool.cli.request import BuildRequest, LabelSubject, parse_epoch
 from buildtool.diag import BuildError, render
 
 if TYPE_CHECKING:

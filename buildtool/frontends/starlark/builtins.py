@@ -16,7 +16,15 @@ from buildtool.diag import BuildError, Note
 from buildtool.digest import sha256
 from buildtool.frontends.starlark import callsite
 from buildtool.frontends.starlark.configuration import Configuration, choose
-from buildtool.frontends.starlark.declared import TARGETS, Globbed, Package, Printed, Target, TargetRecord
+from buildtool.frontends.starlark.declared import (
+    TARGETS,
+    Globbed,
+    Package,
+    Printed,
+    Target,
+    TargetRecord,
+    encode_targets,
+)
 from buildtool.frontends.starlark.globbing import glob
 from buildtool.frontends.starlark.steps import STEPS, BindMount, Site, TmpfsMount
 from buildtool.frontends.starlark.visibility import PRIVATE, check_visibility
@@ -79,7 +87,8 @@ class Loading:
     def package(self, reads: dict[str, str], configured: bool) -> Package:
         return Package(
             self.name,
-            tuple(self.targets.values()),
+            tuple(self.targets),
+            encode_targets(self.targets.values()),
             reads,
             tuple(self.globs),
             tuple(self.printed),

@@ -10,11 +10,14 @@ the target that holds the step.
 """
 
 import re
+from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
+from buildtool.diag import BuildError
 from buildtool.frontends.starlark.labels import check_name, parse_label
 from buildtool.frontends.starlark.steps import (
     FileStep,
@@ -311,21 +314,35 @@ class Globbed(Struct, frozen=True):
     digest: str
 
 
-class Package(Struct, frozen=True):
+class Package(Struct, frozen=True, dict=True):
     """A loaded package: its targets in the order of their declaration, and all that it was made from.
 
     `reads` maps each file that was evaluated (`app/BUILD.star`, `@rules//image.star`) to its digest.
     `visibility` is that of targets without their own.  `configured` tells that a select() was
-    asked on the way, so that all of this holds for one configuration only.
+    asked on the way, so that all of this holds for one configuration only.  `names` are those
+    of the targets, which stay JSON until one of them is looked at: most packages of a large
+    workspace are only listed.
     """
 
     name: str
-    targets: tuple[Target, ...]
+    names: tuple[str, ...]
+    declared: msgspec.Raw
     reads: dict[str, str]
     globs: tuple[Globbed, ...] = ()
     printed: tuple[Printed, ...] = ()
     visibility: Words = (PRIVATE,)
     configured: bool = False
+
+    @cached_property
+    def targets(self) -> dict[str, Target]:
+        """The targets by name; BuildError `bad-package` for what is none."""
+        try:
+            found = msgspec.json.decode(self.declared, type=tuple[Target, ...])
+        except ValueError as e:
+            raise BuildError(
+                "bad-package", f"what is known of package //{self.name} is damaged: {e}"
+            ) from None
+        return dict(zip(self.names, found, strict=True))
 
     def visibility_of(self, target: TargetRecord) -> Words:
         return self.visibility if target.visibility is None else target.visibility
@@ -335,6 +352,11 @@ def encode(package: Package) -> bytes:
     return msgspec.json.encode(package)
 
 
+def encode_targets(targets: Iterable[Target]) -> msgspec.Raw:
+    """Targets as a package holds them."""
+    return msgspec.Raw(msgspec.json.encode(tuple(targets)))
+
+
 def decode(data: bytes) -> Package:
-    """The package that a child or a cache wrote; ValueError for anything else."""
+    """The package that a child or a cache wrote, its targets unread yet; ValueError for anything else."""
     return msgspec.json.decode(data, type=Package)

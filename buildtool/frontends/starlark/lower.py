@@ -328,7 +328,7 @@ class Lowering:
         try:
             return self.services.base_image(name, platform, span)
         except BuildError as e:
-            names = [t.name for t in self.workspace.package(asked.label.package).targets]
+            names = self.workspace.package(asked.label.package).names
             if not e.hint and name in names:
                 e.hint = f'for the target of this package, write ":{name}"'
             raise e.at(span) from None

@@ -20,7 +20,7 @@ from buildtool.frontends.starlark.globbing import glob
 from buildtool.frontends.starlark.labels import BUILD_FILE
 
 #: A change of what a package is made of moves this number.
-FORMAT = 2
+FORMAT = 3
 
 
 class Memory(Protocol):

@@ -102,7 +102,7 @@ class Workspace:
             return [label]
         packages = self._meant(pattern)
         self.load(packages)
-        return [Label(p, t.name) for p in packages for t in self.package(p).targets]
+        return [Label(p, name) for p in packages for name in self.package(p).names]
 
     def _meant(self, pattern: Pattern) -> list[str]:
         if not pattern.below:
@@ -183,13 +183,13 @@ class Workspace:
         BuildError `unknown-target`, with a suggestion, if there is none; `private-target`.
         """
         package = self.package(label.package, span, platform)
-        for target in package.targets:
-            if target.name == label.name:
-                if asking is not None and not sees(asking, label.package, package.visibility_of(target)):
-                    declared = span_of_site(target.at[0]) if target.at else None
-                    raise hidden(label, asking, span, declared)
-                return target
-        names = [f"//{label.package}:{t.name}" for t in package.targets]
+        if label.name in package.names:
+            target = package.targets[label.name]
+            if asking is not None and not sees(asking, label.package, package.visibility_of(target)):
+                declared = span_of_site(target.at[0]) if target.at else None
+                raise hidden(label, asking, span, declared)
+            return target
+        names = [f"//{label.package}:{name}" for name in package.names]
         hint = suggestion(str(label), names)
         if not hint and os.path.exists(os.path.join(self.folder(label.package), label.name)):
             hint = f"{label.name} is a file; give it a name with filegroup()"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from buildtool.cli.options import request_of
+from buildtool.cli.platforms import parse_platform, parse_platforms
 from buildtool.cli.request import (
     DEFAULT_EPOCH,
     DockerfileSubject,
@@ -13,8 +14,6 @@ from buildtool.cli.request import (
     pairs,
     parse_epoch,
     parse_network,
-    parse_platform,
-    parse_platforms,
 )
 from buildtool.diag import BuildError
 

@@ -2,10 +2,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from buildtool.diag import BuildError
 from buildtool.frontends.starlark import process
+from buildtool.frontends.starlark.declared import Package
 from buildtool.frontends.starlark.labels import Label
 from buildtool.frontends.starlark.workspace import Workspace
 from buildtool.graph.dump import dump
@@ -132,7 +134,7 @@ def test_a_package_that_killed_the_process_does_not_stop_the_next(tmp_path: Path
         with pytest.raises(BuildError) as raised:
             workspace.package("a")
         assert raised.value.code == "starlark-too-big"
-        assert [t.name for t in workspace.package("b").targets] == ["b"]
+        assert workspace.package("b").names == ("b",)
 
 
 # ---------------------------------------------------------------- language
@@ -276,3 +278,11 @@ def test_a_base_elsewhere(tmp_path: Path) -> None:
         image = workspace.lower(Label("", "x"), AMD64, 0, CannedServices())
     assert image.config.env == (("PATH", "/bin"),)
     assert image.config.cmd == ("a",)
+
+
+def test_a_damaged_memory_is_told() -> None:
+    package = Package("a", ("x",), msgspec.Raw(b'[{"target": "image"}]'), {})
+    with pytest.raises(BuildError) as caught:
+        _ = package.targets
+    assert caught.value.code == "bad-package"
+    assert "//a is damaged" in caught.value.message
