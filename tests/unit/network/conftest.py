@@ -1,5 +1,6 @@
 """Steps against an internet on the loopback device."""
 
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from buildtool.lock.exchanges import Exchange
 from buildtool.network.answers import Answers
+from buildtool.network.authority import authority
 from buildtool.network.desk import Desk
 from buildtool.network.outward import Outward
 from buildtool.network.serving import Serving
@@ -92,8 +94,23 @@ def dechunked(body: bytes) -> bytes:
         found, body = found + body[: int(size, 16)], body[int(size, 16) + 2 :]
 
 
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two authorities: making keys takes the time of several tests."""
+    folder = tmp_path_factory.mktemp("authorities")
+    for name in "authority", "outside":
+        authority(str(folder / name))
+    return folder
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
+def authorities(_made: Path, tmp_path: Path) -> None:
+    """The authorities of a user, and of the world outside."""
+    shutil.copytree(_made, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def world(tmp_path: Path, authorities: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
     """What there is outside; trusted by this process."""
     with outside(tmp_path) as found:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trust.pem"))
