@@ -36,6 +36,18 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     help="How progress is shown: auto, plain, tty, rawjson, quiet.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the digest.")
+@click.option(
+    "--cache-from",
+    multiple=True,
+    metavar="SPEC",
+    help="A cache to take results from: type=local,src=DIR; type=registry,ref=NAME; or a NAME.",
+)
+@click.option(
+    "--cache-to",
+    multiple=True,
+    metavar="SPEC",
+    help="A cache to write: type=local,dest=DIR; type=registry,ref=NAME; with mode=max for all steps.",
+)
 @click.option("--no-cache", is_flag=True, help="Carry every step out again.")
 @click.option("--check", is_flag=True, help="Check the Dockerfile and build nothing.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps at once. [default: CPUs]")

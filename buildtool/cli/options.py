@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from buildtool.cli.cachespecs import parse_cache_from, parse_cache_to
 from buildtool.cli.lending import parse_lending
 from buildtool.cli.names import parse_name
 from buildtool.cli.outputs import one_compression, parse_output
@@ -18,8 +19,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Options of `docker buildx build` and `buildah` that have no meaning here yet.  Scripts often
 #: switch them off, which is what we do anyhow: such values are taken.
 NOT_YET = {
-    "--cache-from": "caches of others",
-    "--cache-to": "caches for others",
     "--creds": "registries",
     "--authfile": "registries",
     "--add-host": "further host names in RUN steps",
@@ -132,6 +131,8 @@ def request_of(
     no_cache: bool = False,
     flag: tuple[str, ...] = (),
     load: bool = False,
+    cache_from: tuple[str, ...] = (),
+    cache_to: tuple[str, ...] = (),
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
     if locked and no_lock:
@@ -163,4 +164,6 @@ def request_of(
         not no_lock,
         lending=parse_lending(secret, ssh, allow, os.environ),
         flags=flag,
+        cache_from=tuple(parse_cache_from(text) for text in cache_from),
+        cache_to=tuple(parse_cache_to(text) for text in cache_to),
     )

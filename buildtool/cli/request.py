@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
+from buildtool.cli.cachespecs import CacheSpec
 from buildtool.cli.contexts import is_elsewhere
 from buildtool.cli.lending import Lending
 from buildtool.cli.names import ImageName
@@ -62,6 +63,8 @@ class BuildRequest:
     use_lock: bool = True
     lending: Lending = Lending()
     flags: tuple[str, ...] = ()
+    cache_from: tuple[CacheSpec, ...] = ()
+    cache_to: tuple[CacheSpec, ...] = ()
 
 
 def is_label(text: str) -> bool:

@@ -26,8 +26,10 @@ from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.cli.accounts import Accounts
+    from buildtool.executor.travel import Ledger
     from buildtool.frontends.starlark.labels import Label
     from buildtool.frontends.starlark.workspace import Workspace
+    from buildtool.registry.client import Registries
 
 
 class Session:
@@ -80,6 +82,7 @@ class Session:
         assert self._pins is not None
         assert self._outside is not None
         present = self._pins.clock(lambda: int(time.time()))
+        ledger = self._ledger()
         options = BuildOptions(
             jobs=self.request.jobs,
             present=present,
@@ -88,6 +91,7 @@ class Session:
             runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
             lent=self.request.lending.lent(os.environ),
             root=any(output.kind in ROOTS for output in self.request.outputs),
+            ledger=ledger,
         )
         built = Executor(self.store, self._outside, self.progress, options).build(roots)
         if built.used_network:
@@ -100,7 +104,40 @@ class Session:
             remember(self.store, roots, (image.manifest for image in built.images))
         for image in built.images:
             self._warn_of_network(image)
+        if ledger is not None and self.request.cache_to:
+            from buildtool.cli.caches import write_caches
+
+            request = self.request
+            write_caches(
+                request.cache_to,
+                ledger,
+                built,
+                self.store,
+                request.compression,
+                self._open_registries,
+                self.progress.warned,
+            )
         return built
+
+    def _ledger(self) -> "Ledger | None":
+        """What the build takes from other caches and gives to them, where that was asked for."""
+        request = self.request
+        if not (request.cache_from or request.cache_to):
+            return None
+        from buildtool.cli.caches import source_of
+        from buildtool.executor.travel import Ledger
+
+        return Ledger(
+            self.store,
+            [source_of(spec, self._open_registries) for spec in request.cache_from],
+            self.progress.warned,
+            whole=any(spec.whole for spec in request.cache_to),
+        )
+
+    def _open_registries(self) -> "Registries":
+        from buildtool.registry.client import open_registries
+
+        return open_registries(os.path.dirname(self._lock_path) or os.getcwd())
 
     def accounts(self) -> "Accounts":
         """What the images of this place were made of when they were last built."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from buildtool.digest import Digest
 from buildtool.graph.model import FetchSource, GitSource, ImageSource, Platform
+
+if TYPE_CHECKING:
+    from buildtool.executor.travel import Ledger
 
 #: The entitlement of a step to every privilege that we have.
 INSECURE = "security.insecure"
@@ -45,7 +48,8 @@ class BuildOptions:
 
     `present` is the instant, in seconds, of the recording (the lock's clock), seen by
     steps that use the network.  `compression` is `gzip` or `zstd`.  With `root` the
-    whole root filesystem of each image is also made an archive.
+    whole root filesystem of each image is also made an archive.  `ledger` is for caches that
+    travel.
     """
 
     jobs: int
@@ -55,6 +59,7 @@ class BuildOptions:
     runtime: str | None = None
     lent: Lent = Lent()
     root: bool = False
+    ledger: "Ledger | None" = None
 
 
 @dataclass(frozen=True, slots=True)

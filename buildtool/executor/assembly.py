@@ -18,6 +18,7 @@ class Assembly:
         """Give every layer its stored form, write config and manifest."""
         from buildtool.oci.convert import assemble
 
+        self._carrier.cache.bring(chain.layers)
         layers = tuple(self._layer(chain, n) for n in range(len(chain.layers)))
         manifest, config = assemble(image, layers)
         for document in (config, manifest):

@@ -2,14 +2,18 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from buildtool.digest import Digest, Key, parse_digest
 from buildtool.executor.work import LayerRef, Outcome
 from buildtool.store import Store, chain_id
+
+if TYPE_CHECKING:
+    from buildtool.executor.travel import Ledger
 
 #: The stored forms of a layer, in the order in which a step would rather read them.
 FORMS = ("none", "gzip", "zstd")
@@ -28,19 +32,37 @@ class LayerResult(msgspec.Struct, frozen=True, array_like=True):
 class Cache:
     """Results of steps, as far as their layers are still to be had."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, ledger: "Ledger | None" = None) -> None:
         self._store = store
+        self._ledger = ledger
 
     def layer(self, key: Key, below: Digest | None) -> tuple[LayerResult, LayerRef | None] | None:
         """The result under a key, and its layer on top of the chain `below`; None if either is gone."""
         data = self._store.results.get(key)
-        if data is None:
-            return None
-        result = msgspec.msgpack.decode(data, type=LayerResult)
+        result = None if data is None else msgspec.msgpack.decode(data, type=LayerResult)
+        found = None if result is None else self._usable(result, below)
+        if found is None and self._ledger is not None:
+            result = self._ledger.result(key)
+            found = None if result is None else self._usable(result, below)
+            if found is not None:
+                self.keep(key, "imported", found[0])
+        if found is not None and self._ledger is not None:
+            self._ledger.used[key] = found[0]
+        return found
+
+    def _usable(
+        self, result: LayerResult, below: Digest | None
+    ) -> tuple[LayerResult, LayerRef | None] | None:
         if result.reached_out:
             return result, None
         ref = self.ref(parse_digest(result.diff_id), below, result.size)
         return None if ref is None else (result, ref)
+
+    def bring(self, layers: Iterable[LayerRef]) -> None:
+        """Fetch what only another cache has of these layers; LayerMissing if it cannot be had right."""
+        if self._ledger is not None:
+            # One without a blob has a snapshot here.
+            self._ledger.bring(layer.diff_id for layer in layers if layer.blob)
 
     def ref(self, diff_id: Digest, below: Digest | None, size: int) -> LayerRef | None:
         """A layer with the stored form that is there; None with neither a stored form nor a snapshot."""
@@ -48,8 +70,10 @@ class Cache:
             blob = self.stored(diff_id, form)
             if blob is not None:
                 return LayerRef(diff_id, blob[0], size)
-        chain = chain_id(below, diff_id)
-        return LayerRef(diff_id, "", size) if self._store.snapshots.path(chain) else None
+        if self._store.snapshots.path(chain_id(below, diff_id)):
+            return LayerRef(diff_id, "", size)
+        elsewhere = None if self._ledger is None else self._ledger.layer(diff_id)
+        return None if elsewhere is None else LayerRef(diff_id, elsewhere.digest, size)
 
     def stored(self, diff_id: Digest, form: str) -> tuple[Digest, int] | None:
         """The digest and size of a layer's stored form, if its blob is there."""
@@ -69,6 +93,8 @@ class Cache:
     def keep(self, key: Key, kind: str, result: LayerResult) -> None:
         """Remember a result."""
         self._store.results.put(key, kind, msgspec.msgpack.encode(result))
+        if self._ledger is not None:
+            self._ledger.used[key] = result
 
     @contextmanager
     def only_one(self, key: Key) -> Iterator[None]:

@@ -208,6 +208,7 @@ class Carrier:
             if output is not None:
                 return output, How()
             self.supply.bring(node, known)
+            self.cache.bring(layer for o in known.values() if isinstance(o, Chain) for layer in o.layers)
             result, outcome = self._make(node, step, known, keys)
         base = self._base(step, known)
         ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
@@ -252,8 +253,10 @@ class Carrier:
         part = ChainTree(chain.layers[:layers])
         diff_id = part.layers[-1].diff_id
         form = self.options.compression
+        self.cache.bring(part.layers[-1:])
         found = self.cache.stored(diff_id, form)
         if found is None:
+            self.cache.bring(part.layers)
             for layer in part.layers:
                 self.supply.base(layer.diff_id, None)
             outcome = self._worker_process().carry_out(CompressWork(part, form), lambda event: None)
@@ -265,6 +268,7 @@ class Carrier:
         """The blob that is a plain tar archive of all files of the chain."""
 
         def make(work: FlattenWork) -> Outcome:
+            self.cache.bring(chain.layers)
             for layer in chain.layers:
                 self.supply.base(layer.diff_id, None)
             return self._worker_process().carry_out(work, lambda event: None)

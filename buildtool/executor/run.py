@@ -64,7 +64,13 @@ class Executor:
         steps: list[Step] = list(roots)
         nodes = plan(steps)
         _check_entitlements(nodes, self._options.lent.allow)
-        carrier = Carrier(self._store, Cache(self._store), self._fetcher, self._progress, self._options)
+        carrier = Carrier(
+            self._store,
+            Cache(self._store, self._options.ledger),
+            self._fetcher,
+            self._progress,
+            self._options,
+        )
         try:
             # Results of quick steps are committed together, twice a second; a sync for each
             # would take as long as many a step.
@@ -101,6 +107,9 @@ class _Build:
         pending = [n for n in self.nodes if not self._from_cache(n)]
         if pending:
             self._carry_out(pending)
+        ledger = self.carrier.options.ledger
+        if ledger is not None and ledger.whole:
+            self._store_all()
         assembly = Assembly(self.carrier)
         images: list[BuiltImage] = []
         indexes: list[BuiltIndex] = []
@@ -113,6 +122,13 @@ class _Build:
                 images.append(assembly.image(root, self._rootfs(root)))
         used = any(i.network_steps for i in images)
         return Built(tuple(images), self.executed, self.cached, used, tuple(indexes))
+
+    def _store_all(self) -> None:
+        """Give the layer of every step a stored form."""
+        for node in self.nodes:
+            output = self.outputs[id(node.step)]
+            if isinstance(output, Chain) and node.info.kind in _WORK:
+                self.carrier.compress(output, len(output.layers))
 
     def _rootfs(self, image: Image) -> Chain:
         if image.rootfs is None:

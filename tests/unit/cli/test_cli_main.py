@@ -61,7 +61,7 @@ def _raise(error: BaseException) -> Callable[[], object]:
         (["build"], 2),
         (["build", "--targt=x", "."], 2),
         (["build", "--jobs=none", "."], 2),
-        (["build", "--cache-to=type=local", "."], 2),
+        (["build", "--cache-to=type=gha", "."], 2),
         (["build", "--secret=hunter2", "."], 2),
         (["build", "--push", "."], 2),
         (["build", "--platform=linux/vax", "."], 2),

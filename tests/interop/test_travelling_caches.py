@@ -1,0 +1,142 @@
+"""Caches in a registry that is Debian's docker-registry, on loopback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CONFIG = """\
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the registry keeps what it has."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(kept: Path) -> Iterator[str]:
+    """The address of a registry."""
+    if shutil.which("docker-registry") is None:
+        pytest.skip("docker-registry is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    (kept / "config.yml").write_text(CONFIG.format(root=kept / "root", port=port))
+    with (kept / "log").open("wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", kept / "config.yml"], stdout=log, stderr=log)
+    try:
+        _await(port, process)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(port: int, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the registry does not start")
+
+
+class Machine:
+    """A store, and builds of one context with it."""
+
+    def __init__(self, folder: Path, context: Path) -> None:
+        self.folder = folder
+        self.context = context
+
+    def build(self, *options: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [sys.executable, "-m", "buildtool", "build", "--progress=plain", *options, str(self.context)],
+            env={**os.environ, "BUILDTOOL_STORE": str(self.folder)},
+            cwd=self.context,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(
+        "FROM scratch AS one\nCOPY a /\nFROM scratch\nCOPY --from=one /a /b\nCOPY c /\n"
+    )
+    (folder / "a").write_text("a")
+    (folder / "c").write_text("c")
+    return folder
+
+
+def test_a_cache_in_a_registry(registry: str, context: Path, tmp_path: Path) -> None:
+    name = f"{registry}/team/cache:main"
+    first = Machine(tmp_path / "one", context).build("--cache-to", f"type=registry,ref={name},mode=max")
+    assert "3 steps executed" in first.stderr
+    second = Machine(tmp_path / "two", context).build("--cache-from", name)
+    assert "0 steps executed, 3 from the cache" in second.stderr
+    assert second.stderr.split("sha256:")[-1].split()[0] == first.stderr.split("sha256:")[-1].split()[0]
+    (context / "c").write_text("changed")
+    third = Machine(tmp_path / "three", context).build("--cache-from", f"type=registry,ref={name}")
+    assert "1 step executed, 2 from the cache" in third.stderr
+
+
+def test_no_cache_in_the_registry(registry: str, context: Path, tmp_path: Path) -> None:
+    for place, why in ((f"{registry}/none:x", "does not have it"), ("127.0.0.1:1/x", "cannot be reached")):
+        done = Machine(tmp_path / why, context).build("--cache-from", place)
+        assert f"warning[cache-unusable]: the cache {place} is not used" in done.stderr
+        assert "3 steps executed" in done.stderr
+
+
+def test_an_image_is_no_cache(registry: str, context: Path, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    Machine(tmp_path / "one", context).build("-o", f"type=oci,dest={layout},tar=false", "-t", "image:1")
+    subprocess.run(
+        [
+            "skopeo",
+            "copy",
+            "-q",
+            "--dest-tls-verify=false",
+            f"oci:{layout}:1",
+            f"docker://{registry}/image:1",
+        ],
+        check=True,
+    )
+    done = Machine(tmp_path / "two", context).build("--cache-from", f"{registry}/image:1")
+    assert "is not used: what is there is no cache" in done.stderr
+
+
+def test_a_registry_that_serves_other_bytes(registry: str, kept: Path, context: Path, tmp_path: Path) -> None:
+    name = f"{registry}/bad:1"
+    first = Machine(tmp_path / "one", context).build("--cache-to", f"type=registry,ref={name}")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        urllib.request.Request(
+            f"http://{registry}/v2/bad/manifests/1",
+            headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+        )
+    ) as answer:
+        layers = [layer["digest"][7:] for layer in json.load(answer)["layers"]]
+    for digest in layers:
+        path = kept / f"root/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+        path.write_bytes(bytes(path.stat().st_size))
+    second = Machine(tmp_path / "two", context).build("--cache-from", name)
+    assert "warning[cache-unusable]" in second.stderr
+    assert second.stderr.split("sha256:")[-1].split()[0] == first.stderr.split("sha256:")[-1].split()[0]
