@@ -212,9 +212,11 @@ class Lowering:
         if isinstance(step, s.Copy | s.Files | s.Mkdir | s.Symlink | s.Join):
             return self._together(stage, (step,), asked, origin)
         if isinstance(step, s.Run):
-            mounts = tuple(self._mount(stage, m, asked, step) for m in step.mounts)
+            mounts = [self._mount(stage, m, asked, step) for m in step.mounts]
+            # What is mounted over a folder comes after it, as with RUN.
+            mounts.sort(key=lambda mount: mount.target)
             argv = _command(stage, step.command)
-            return stage.run(argv, network=step.network, mounts=mounts, origin=origin)
+            return stage.run(argv, network=step.network, mounts=tuple(mounts), origin=origin)
         if isinstance(step, s.Workdir):
             return stage.workdir(step.path, origin=origin)
         return CONFIG_OPERATIONS[type(step)](stage, step)
@@ -308,7 +310,7 @@ class Lowering:
         return self.gathering.sources(step.srcs, asked, stage.platform, span, parents=parents)
 
     def _mount(self, stage: Stage, mount: s.BindMount | s.TmpfsMount, asked: Asked, step: s.Run) -> Mount:
-        target = posixpath.join(stage.config.working_dir or "/", mount.target)
+        target = clean_path(posixpath.join(stage.config.working_dir or "/", mount.target))
         if isinstance(mount, s.TmpfsMount):
             return TmpfsMount(target, mount.size)
         if is_label(mount.source):
