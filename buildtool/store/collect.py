@@ -88,8 +88,11 @@ def _collect_snapshot(store: Store, chain: Digest, oldest: float) -> bool:
             if os.stat(home).st_mtime > oldest:
                 return False
             store.snapshots.remove(chain)
-        except (FileNotFoundError, BuildError):
+        except FileNotFoundError:
             return False
+        except BuildError as error:
+            # It is a snapshot no more; a sweep inside the user namespace takes its files.
+            return error.code == "needs-namespace"
     return True
 
 

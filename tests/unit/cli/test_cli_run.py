@@ -419,3 +419,14 @@ def test_env_files(tmp_path: Path) -> None:
         with pytest.raises(BuildError) as caught:
             read_env_file(str(bad))
         assert caught.value.code == "no-env-file"
+
+
+def test_prune_takes_the_files_of_subordinate_users(user: Machine) -> None:
+    (user.folder / "context" / "Dockerfile").write_text(DOCKERFILE + "RUN touch /f && chown 5:5 /f\n")
+    assert user("build", "-q", "-t", "other", "context").returncode == 0
+    assert user("rmi", "other").returncode == 0
+    done = user("prune", "--all")
+    assert re.match(rb"removed .*\d+ snapshots", done.stdout), done
+    assert user("run", "box", "true").returncode == 0
+    store = user.folder / "store"
+    assert list(store.glob("tmp/*/gone*")) == []
