@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from buildtool.graph.model import History, Image, ImageConfig, Platform
+from buildtool.oci.archive import write_archive
 from buildtool.oci.bring import bring
 from buildtool.oci.convert import assemble
 from buildtool.oci.export import Export, write_layout
@@ -96,4 +97,19 @@ def test_archives_of_skopeo_are_brought(form: str, tmp_path: Path, store: Store,
     if form == "oci-archive":
         assert image.digest == export.digest
     config = json.loads(store.blobs.read(export.digest, 1 << 20))["config"]["digest"]
+    assert json.loads(store.blobs.read(image.digest, 1 << 20))["config"]["digest"] == config
+
+
+def test_buildah_takes_our_archive_and_we_take_its(tmp_path: Path, store: Store, export: Export) -> None:
+    where = ("--root", f"{tmp_path}/root", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs")
+    with open(tmp_path / "ours.tar", "wb") as out:
+        write_archive(out, [export], store.blobs, docker=True)
+    config = json.loads(store.blobs.read(export.digest, 1 << 20))["config"]["digest"]
+    # The id of an image is the digest of its config.
+    assert tool("buildah", *where, "pull", "-q", f"docker-archive:{tmp_path}/ours.tar").strip() == config[7:]
+    tool("buildah", *where, "push", "-q", NAME, f"docker-archive:{tmp_path}/theirs.tar:{NAME}")
+    layout = open_layout(str(tmp_path / "theirs.tar"))
+    assert validate(layout) == []
+    (image,) = bring(layout, store.blobs, LINUX)
+    assert image.names == (NAME,)
     assert json.loads(store.blobs.read(image.digest, 1 << 20))["config"]["digest"] == config
