@@ -43,6 +43,11 @@ def encoded(statement: Statement) -> bytes:
     return msgspec.json.encode(statement, order="sorted")
 
 
+def document(statement: Statement) -> bytes:
+    """A statement as a file that people read too: indented, the same bytes for the same statement."""
+    return msgspec.json.format(encoded(statement), indent=2) + b"\n"
+
+
 def decoded(data: bytes) -> Statement:
     """A statement from its bytes; BuildError `bad-statement`."""
     try:

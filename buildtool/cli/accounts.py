@@ -27,7 +27,7 @@ class Accounts:
 
     def keep(self, root: Image | Index) -> None:
         """Remember what an image was just built from; its sources have been listed."""
-        name, data = self._name(root), msgspec.msgpack.encode(account(root, self._listed))
+        name, data = self._name(root), msgspec.msgpack.encode(account(root, self.listed))
         if self._store.results.get(name) != data:
             self._store.results.put(name, "account", data)
 
@@ -58,7 +58,8 @@ class Accounts:
         title = root.origin.title if root.origin else ""
         return key_of(["account", self._place, title, str(image.platform)])
 
-    def _listed(self, source: LocalSource) -> str:
+    def listed(self, source: LocalSource) -> str:
+        """The digest of a source's files when they were last listed; empty where they were not."""
         data = self._store.results.get(_listing_name(source))
         return msgspec.msgpack.decode(data, type=_Digest).digest if data is not None else ""
 

@@ -1,11 +1,12 @@
 """`buildtool build`: from a Dockerfile or targets to images, with everything that is written about them."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from buildtool.cli.options import not_yet_options, request_of, subject_options
+from buildtool.cli.options import not_yet_options, parse_beside, request_of, subject_options
 from buildtool.diag import BuildError
 
 _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
@@ -50,10 +51,28 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 )
 @click.option("--no-cache", is_flag=True, help="Carry every step out again.")
 @click.option("--check", is_flag=True, help="Check the Dockerfile and build nothing.")
+@click.option(
+    "--provenance", is_flag=False, flag_value="true", metavar="BOOL", help="Put provenance beside outputs."
+)
+@click.option(
+    "--sbom",
+    is_flag=False,
+    flag_value="true",
+    metavar="FORMAT",
+    help="Put a bill of materials beside outputs: spdx, cyclonedx.",
+)
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps at once. [default: CPUs]")
 @not_yet_options
 def command(
-    *, iidfile: str, metadata_file: str, progress: str, quiet: bool, check: bool, **options: Any
+    *,
+    iidfile: str,
+    metadata_file: str,
+    progress: str,
+    quiet: bool,
+    check: bool,
+    provenance: str | None,
+    sbom: str | None,
+    **options: Any,
 ) -> int:
     """Build an image.
 
@@ -64,7 +83,7 @@ def command(
     and written wherever --output says.
     """
     begun = time.monotonic()
-    request = request_of(**options)
+    request = replace(request_of(**options), beside=parse_beside(provenance, sbom))
     if quiet and progress not in ("auto", "quiet"):
         raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
     if check:

@@ -38,6 +38,8 @@ COMMANDS = {
     "load": Lazy("buildtool.cli.load", "Take images from an archive, or hand them to Docker or podman."),
     "export": Lazy("buildtool.cli.export", "Write the files of an image."),
     "diff": Lazy("buildtool.cli.diff", "Say where two images differ, and why."),
+    "sbom": Lazy("buildtool.cli.sbom", "Print what is in an image: packages and files."),
+    "provenance": Lazy("buildtool.cli.provenance", "Print where an image comes from."),
     "verify": Lazy("buildtool.cli.verify", "Build again in another world, and compare."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
     "validate": Lazy(

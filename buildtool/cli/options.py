@@ -28,11 +28,10 @@ NOT_YET_SWITCHES = {
     "--pull": "registries",
     "--push": "registries",
     "--offline": "the recorded internet",
-    "--sbom": "bills of materials",
-    "--provenance": "provenance statements",
     "--tls-verify": "registries",
 }
 _OFF = ("false", "0", "off", "disabled=true")
+_ON = ("true", "1", "on")
 
 _SUBJECT = (
     click.argument("what", nargs=-1, metavar="[CONTEXT | LABEL...]"),
@@ -167,3 +166,21 @@ def request_of(
         cache_from=tuple(parse_cache_from(text) for text in cache_from),
         cache_to=tuple(parse_cache_to(text) for text in cache_to),
     )
+
+
+def parse_beside(provenance: str | None, sbom: str | None) -> tuple[str, ...]:
+    """`--provenance` (also buildx's `mode=...`) and `--sbom` (`spdx`, `cyclonedx`) as what is asked for."""
+    found = []
+    if provenance and provenance.lower() not in _OFF:
+        if provenance.lower() not in (*_ON, "mode=min", "mode=max"):
+            raise BuildError("bad-usage", f"--provenance={provenance}", hint="true or false")
+        found.append("provenance")
+    for form in (sbom or "").split(","):
+        if form.lower() in ("", *_OFF):
+            continue
+        chosen = "spdx" if form.lower() in _ON else form.lower()
+        if chosen not in ("spdx", "cyclonedx"):
+            hint = "true, false, spdx or cyclonedx; no generator is run"
+            raise BuildError("bad-usage", f"--sbom={sbom}", hint=hint)
+        found.append(chosen)
+    return tuple(dict.fromkeys(found))

@@ -46,7 +46,10 @@ Subject: TypeAlias = DockerfileSubject | LabelSubject
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """All that a build depends on, and where its result goes; `epoch` in seconds."""
+    """All that a build depends on, and where its result goes; `epoch` in seconds.
+
+    `beside` says what is told about an image next to it: `provenance`, `spdx`, `cyclonedx`.
+    """
 
     subject: Subject
     platforms: tuple[Platform, ...]
@@ -65,6 +68,7 @@ class BuildRequest:
     flags: tuple[str, ...] = ()
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def is_label(text: str) -> bool:

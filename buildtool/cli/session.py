@@ -6,7 +6,7 @@ request -> frontends -> roots -> executor -> Built -> names, archives, layouts
 import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -73,7 +73,6 @@ class Session:
 
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned."""
-        from buildtool.cli.origins import remember
         from buildtool.executor.run import Executor
 
         with self.store.results.batch():
@@ -97,11 +96,7 @@ class Session:
         if built.used_network:
             self._pins.record_clock(present)
             self._write_lock()
-        accounts = self.accounts()
-        with self.store.results.batch():
-            for root in roots:
-                accounts.keep(root)
-            remember(self.store, roots, (image.manifest for image in built.images))
+        self._remember(roots, built)
         for image in built.images:
             self._warn_of_network(image)
         if ledger is not None and self.request.cache_to:
@@ -138,6 +133,19 @@ class Session:
         from buildtool.registry.client import open_registries
 
         return open_registries(os.path.dirname(self._lock_path) or os.getcwd())
+
+    def _remember(self, roots: Sequence[Image | Index], built: Built) -> None:
+        """Keep what explains the next build, and where the images of this one come from."""
+        from buildtool.cli.origins import remember
+        from buildtool.cli.told import keep_provenance, results_of
+
+        assert self._pins is not None
+        accounts = self.accounts()
+        with self.store.results.batch():
+            for result in results_of(roots, built):
+                accounts.keep(result.root)
+                keep_provenance(self.store, result, self.request, self._pins.lock, accounts.listed)
+            remember(self.store, roots, (image.manifest for image in built.images))
 
     def accounts(self) -> "Accounts":
         """What the images of this place were made of when they were last built."""

@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from buildtool.cli.progress.wording import printable
 from buildtool.cli.request import BuildRequest, DockerfileSubject, is_label
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
@@ -82,12 +83,23 @@ def all_of(path: str, arguments: tuple[str, ...], how: How) -> int:
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.basename(path) == FILE_NAME:
         workspace = os.path.exists(os.path.join(folder, "BUILD.star"))
-        return one(_work_in(folder, "//..." if workspace else ".", arguments), how)
+        work = _work_in(folder, "//..." if workspace else ".", arguments)
+        return one(Claim(name_of(work), work), how)
     status = 0
     for name, digest in listed.read(path).items():
         work = _work_in(folder, name, arguments)
-        status = max(status, one(work, how, expected={name: digest}, source=path))
+        status = max(status, one(Claim(name, work, (digest,), path), how))
     return status
+
+
+def against(work: Work, path: str) -> "Claim":
+    """The claim of a digest list about the subject; BuildError `not-listed`."""
+    digests = listed.read(path)
+    called = listed.relative(name_of(work), path)
+    if called not in digests:
+        known = ", ".join(list(digests)[:5])
+        raise BuildError("not-listed", f"{path} has no digest of {called}", hint=f"it has {known}")
+    return Claim(name_of(work), work, (digests[called],), path)
 
 
 def _work_in(folder: str, name: str, arguments: tuple[str, ...]) -> Work:
@@ -109,44 +121,39 @@ def _work_in(folder: str, name: str, arguments: tuple[str, ...]) -> Work:
 # ---------------------------------------------------------------- verdicts
 
 
-def one(
-    work: Work,
-    how: How,
-    *,
-    against: str = "",
-    record: str = "",
-    platform: Platform | None = None,
-    expected: Mapping[str, Digest] | None = None,
-    source: str = "",
-) -> int:
-    """Verify one subject, tell the verdict, and return the exit status."""
-    name = name_of(work)
-    if against:
-        expected, source = listed.read(against), against
-    wanted = None if expected is None else _expected(expected, name, source)
-    rounds = how.rounds if how.rounds is not None else int(wanted is None)
-    with Bench(work) as bench:
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is to be verified: that `work` comes to the same everywhere, or to `wanted`, as `source` says.
+
+    `why` explains a result that is another one than wanted, in rows.
+    """
+
+    name: str
+    work: Work
+    wanted: tuple[Digest, ...] | None = None
+    source: str = ""
+    why: Callable[["Outcome"], list[str]] = lambda outcome: []
+
+    def holds(self, found: Verdict) -> bool:
+        """Whether it does, by what was found."""
+        return found.elsewhere is None and self.wanted in (None, found.here.digests)
+
+
+def one(claim: Claim, how: How, *, record: str = "", platform: Platform | None = None) -> int:
+    """Verify one claim, tell the verdict, and return the exit status."""
+    rounds = how.rounds if how.rounds is not None else int(claim.wanted is None)
+    with Bench(claim.work) as bench:
         found = verify(bench, how.possible, rounds, how.bisect, _tell)
         if found.here.status:
             click.echo(found.here.said, err=True, nl=False)
             return found.here.status
-        same = found.elsewhere is None and wanted in (None, found.here.digests)
         if how.form == "json":
-            _print_json(name, same, found, wanted, how, rounds)
+            _print_json(claim, found, how, rounds)
         else:
-            click.echo("\n".join(_rows(name, same, found, wanted, source, how, rounds)))
-    if record and same:
-        _record(record, name, found.here.digests, platform)
-    return 0 if same else 1
-
-
-def _expected(digests: Mapping[str, Digest], name: str, source: str) -> tuple[Digest, ...]:
-    called = listed.relative(name, source) if source and name not in digests else name
-    if called not in digests:
-        raise BuildError(
-            "not-listed", f"{source} has no digest of {called}", hint=f"it has {', '.join(list(digests)[:5])}"
-        )
-    return (digests[called],)
+            click.echo("\n".join(printable(row) for row in _rows(claim, found, how, rounds)))
+    if record and claim.holds(found):
+        _record(record, claim.name, found.here.digests, platform)
+    return 0 if claim.holds(found) else 1
 
 
 def _record(path: str, name: str, digests: Sequence[Digest], platform: Platform | None) -> None:
@@ -168,26 +175,19 @@ def _tell(what: str) -> None:
     click.echo(f"{what} ...", err=True)
 
 
-def _rows(
-    name: str,
-    same: bool,
-    found: Verdict,
-    wanted: tuple[Digest, ...] | None,
-    source: str,
-    how: How,
-    rounds: int,
-) -> list[str]:
+def _rows(claim: Claim, found: Verdict, how: How, rounds: int) -> list[str]:
     from buildtool.cli.console import style_of
 
     style = style_of(sys.stdout)
+    same = claim.holds(found)
     said = "is reproducible" if same else "is not reproducible"
-    if wanted is not None and found.elsewhere is None:
-        said = f"is what {source} says" if same else f"is not what {source} says"
-    rows = [f"{style.bold}{name} {said}{style.reset}"]
+    if claim.wanted is not None and found.elsewhere is None:
+        said = f"is what {claim.source} says" if same else f"is not what {claim.source} says"
+    rows = [f"{style.bold}{claim.name} {said}{style.reset}"]
     if same:
         rows += [_row("digest", str(digest)) for digest in found.here.digests]
     else:
-        rows += _differing(found, wanted, source)
+        rows += _differing(claim, found)
     rows.append(_row("builds", str(found.asked)))
     if rounds:
         rows.append(_row("perturbed", " ".join(p.name for p in how.possible)))
@@ -199,11 +199,12 @@ def _row(title: str, text: str) -> str:
     return f"  {title:<10} {text}"
 
 
-def _differing(found: Verdict, wanted: tuple[Digest, ...] | None, source: str) -> list[str]:
+def _differing(claim: Claim, found: Verdict) -> list[str]:
     rows = [_row("here", str(digest)) for digest in found.here.digests]
     elsewhere = found.elsewhere
     if elsewhere is None:
-        return rows + [_row("there", str(digest)) for digest in wanted or ()]
+        rows += [_row("wanted", str(digest)) for digest in claim.wanted or ()]
+        return rows + [_row("because", row) for row in claim.why(found.here)]
     if elsewhere.status:
         rows.append(_row("elsewhere", f"the build fails, with status {elsewhere.status}"))
         rows += [f"  | {row}" for row in elsewhere.said.splitlines()[-_ROWS:]]
@@ -216,17 +217,17 @@ def _differing(found: Verdict, wanted: tuple[Digest, ...] | None, source: str) -
     return rows
 
 
-def _print_json(
-    name: str, same: bool, found: Verdict, wanted: tuple[Digest, ...] | None, how: How, rounds: int
-) -> None:
+def _print_json(claim: Claim, found: Verdict, how: How, rounds: int) -> None:
     import json
 
+    same = claim.holds(found)
     document: dict[str, Any] = {
-        "subject": name,
+        "subject": claim.name,
         "same": same,
         "here": list(found.here.digests),
         "elsewhere": _side(found.elsewhere),
-        "expected": None if wanted is None else list(wanted),
+        "wanted": None if claim.wanted is None else list(claim.wanted),
+        "reasons": [] if same or found.elsewhere else claim.why(found.here),
         "causes": [[p.name for p in cause] for cause in found.causes],
         "unsteady": found.unsteady,
         "builds": found.asked,

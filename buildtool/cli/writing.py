@@ -43,10 +43,10 @@ def _written(output: Output, built: Built, request: BuildRequest, store: Store, 
     elif output.kind == "tar":
         to_file(output.dest, lambda sink: rootfs.write_tar(sink, built.images, store.blobs))
     elif not output.tar:
-        write_layout(output.dest, exports(built, request), store.blobs)
+        write_layout(output.dest, exports(built, request) + referrers(built, request, store), store.blobs)
     else:
         docker = output.kind == "docker"
-        found = exports(built, request)
+        found = exports(built, request) + ([] if docker else referrers(built, request, store))
         to_file(output.dest, lambda sink: write_archive(sink, found, store.blobs, docker=docker))
     return output.dest
 
@@ -60,6 +60,17 @@ def exports(built: Built, request: BuildRequest) -> "list[Export]":
     if built.indexes:
         return [Export(i.digest, i.size, INDEX, names) for i in built.indexes]
     return [Export(i.manifest, i.manifest_size, MANIFEST, names, i.platform) for i in built.images]
+
+
+def referrers(built: Built, request: BuildRequest, store: Store) -> "list[Export]":
+    """What stands beside the images in a layout, as it was asked for."""
+    if not request.beside:
+        return []
+    from buildtool.cli.told import beside
+    from buildtool.oci.export import Export
+
+    found = beside(store, built, request.beside)
+    return [Export(d.digest, d.size, d.media_type, artifact_type=d.artifact_type) for d in found]
 
 
 def to_file(path: str, write_to: Callable[[BinaryIO], None]) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import msgspec
+
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, hex_of
 from buildtool.graph.model import Platform
@@ -42,7 +44,7 @@ class Export:
     """A manifest or index among a store's blobs, and the names that it goes by.
 
     `names` are whole (`docker.io/library/app:1.0`) or plain texts (`app`).  An image
-    of one platform says which.
+    of one platform says which, a referrer its `artifact_type`.
     """
 
     digest: Digest
@@ -50,6 +52,7 @@ class Export:
     media_type: str
     names: tuple[str, ...] = ()
     platform: Platform | None = None
+    artifact_type: str = ""
 
 
 def entries_of(exports: Sequence[Export]) -> list[Descriptor]:
@@ -63,7 +66,8 @@ def entries_of(exports: Sequence[Export]) -> list[Descriptor]:
         platform = platform_record(export.platform) if export.platform else None
         for name in sorted(export.names) or [""]:
             notes = {IMAGE_NAME: name, REF_NAME: tag_of(name)} if name else None
-            entries.append(Descriptor(export.media_type, export.digest, export.size, notes, platform))
+            entry = Descriptor(export.media_type, export.digest, export.size, notes, platform)
+            entries.append(msgspec.structs.replace(entry, artifact_type=export.artifact_type))
     return entries
 
 
@@ -169,8 +173,13 @@ def _existing(folder: str) -> tuple[Descriptor, ...]:
 
 def _kept(old: Sequence[Descriptor], new: Sequence[Descriptor]) -> list[Descriptor]:
     """The entries of an existing index that no new one takes the place of."""
-    names = {full_name(entry) for entry in new}
-    return [entry for entry in old if full_name(entry) not in names]
+    names = {_identity(entry) for entry in new}
+    return [entry for entry in old if _identity(entry) not in names]
+
+
+def _identity(entry: Descriptor) -> str:
+    """What only one entry of an index may have: its name, or of a referrer the digest."""
+    return entry.digest if entry.artifact_type else full_name(entry)
 
 
 def _place_blob(path: str, digest: Digest, blobs: Blobs) -> None:

@@ -117,6 +117,20 @@ class Layout:
             )
         return images[best[1]]
 
+    def named(self, tag: str, digest: Digest | None) -> Descriptor:
+        """The descriptor that a reference means, be it of an image or of an index; as for `resolve`.
+
+        BuildError `no-such-image`; `several-images` where the reference leaves it open.
+        """
+        found = {entry.digest: entry for entry in self._entries(tag, digest)}
+        if len(found) > 1:
+            raise BuildError(
+                "several-images",
+                f"{self.name} has several images",
+                hint=f"name one: {', '.join(self.tags())}",
+            )
+        return next(iter(found.values()))
+
     def manifest(self, descriptor: Descriptor) -> Manifest | IndexRecord:
         """The verified document of a descriptor."""
         data = self.read(descriptor)
@@ -300,5 +314,5 @@ def full_name(entry: Descriptor) -> str:
 
 
 def is_attestation(entry: Descriptor) -> bool:
-    """Whether it is what buildx puts beside an image, such as provenance."""
-    return entry.platform is not None and entry.platform.os == "unknown"
+    """Whether it stands beside an image: what buildx makes of provenance, or a referrer."""
+    return bool(entry.artifact_type) or (entry.platform is not None and entry.platform.os == "unknown")

@@ -65,13 +65,15 @@ class Descriptor(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class Manifest(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """image-spec, "OCI Image Manifest"."""
+    """image-spec, "OCI Image Manifest"; one with a `subject` is a referrer, which tells of that."""
 
     schema_version: int
     config: Descriptor
     layers: tuple[Descriptor, ...]
     media_type: str = ""
     annotations: _Annotations = None
+    artifact_type: str = ""
+    subject: Descriptor | None = None
 
 
 class IndexRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):

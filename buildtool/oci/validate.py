@@ -58,6 +58,13 @@ def validate(layout: Layout) -> list[Problem]:
     return _Validation(layout).everything(index)
 
 
+def validate_image(layout: Layout, entry: Descriptor) -> list[Problem]:
+    """All problems of what one descriptor leads to: documents, config and layers."""
+    validation = _Validation(layout)
+    validation.manifest(entry, 0)
+    return list(dict.fromkeys(validation.problems))
+
+
 class _Validation:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

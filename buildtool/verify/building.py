@@ -200,6 +200,7 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
         world.nice,
         world.limits,
         _ids(world.user) if world.user else (-1, -1),
+        dict(world.env),
     )
     done = subprocess.run(
         [
@@ -227,11 +228,6 @@ def _environment(world: Surroundings, store: str) -> dict[str, str]:
         import pwd
 
         found |= {"HOME": pwd.getpwnam(account(world.user)).pw_dir, "USER": account(world.user)}
-    for name, value in world.env.items():
-        if value is None:
-            found.pop(name, None)
-        else:
-            found[name] = value
     return found
 
 

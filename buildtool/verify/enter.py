@@ -17,7 +17,7 @@ from buildtool.sandbox import kernel
 class Entrance(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a process can change about itself; defaults change nothing.
 
-    `user` is a user id, a group id, or both -1.
+    `user` is a user id, a group id, or both -1.  `env` are variables of the command, None takes one away.
     """
 
     cpus: int = 0
@@ -27,6 +27,7 @@ class Entrance(msgspec.Struct, frozen=True, omit_defaults=True):
     nice: int = 0
     limits: tuple[tuple[str, int], ...] = ()
     user: tuple[int, int] = (-1, -1)
+    env: dict[str, str | None] = {}
 
 
 def enter(world: Entrance) -> None:
@@ -52,6 +53,12 @@ def enter(world: Entrance) -> None:
     if world.personality:
         # Last: the addresses of what is executed next are chosen by it.
         kernel.set_personality(world.personality)
+    # Not ours: what is preloaded by a variable would come to life here, and as another user.
+    for name, value in world.env.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ def dockerfile(folder: Path, script: str) -> None:
 
 def test_the_same_in_every_world(folder: Path) -> None:
     dockerfile(folder, STEADY)
-    done = verify(folder, ".")
+    # Accounts of other tests come and go.
+    done = verify(folder, "--perturb=-user", ".")
     assert done.returncode == 0, done.stdout + done.stderr
     first, digest, builds, perturbed, *_ = done.stdout.splitlines()
     assert first == ". is reproducible"
@@ -65,7 +66,7 @@ def test_a_planted_leak_is_found_and_named(folder: Path) -> None:
     assert told["causes"] == [["niceness"]]
     assert told["here"] != told["elsewhere"]["digests"]
     assert told["unsteady"] is False
-    without = verify(folder, "--perturb=-niceness,-cpus", ".")
+    without = verify(folder, "--perturb=-niceness,-user", ".")
     assert without.returncode == 0, without.stdout + without.stderr
 
 

@@ -61,6 +61,8 @@ def test_what_a_process_can_change_is_changed() -> None:
     )
     assert entered({"personality": 0x20000}, "import os; print(os.uname().release)").startswith("2.6.")
     assert entered({}, "import os; print(os.uname().release)") == os.uname().release
+    program = "import os; print(os.environ.get('A'), 'HOME' in os.environ)"
+    assert entered({"env": {"A": "b", "HOME": None}}, program) == "b False"
 
 
 @pytest.mark.root

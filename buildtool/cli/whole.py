@@ -1,0 +1,37 @@
+"""An image as it was published: the index of several platforms, or the manifest of one."""
+
+from typing import TYPE_CHECKING
+
+from buildtool.digest import Digest, parse_digest
+
+if TYPE_CHECKING:
+    from buildtool.oci.layout import Layout
+    from buildtool.oci.model import Descriptor
+    from buildtool.store import Store
+
+
+def is_published(text: str) -> bool:
+    """Whether an argument names an image that exists, rather than something to build."""
+    return text.startswith(("sha256:", "oci:", "oci-archive:")) or "@sha256:" in text
+
+
+def whole(text: str, store: "Store", platform: str = "") -> "tuple[Layout, Descriptor]":
+    """What a place names, whole: an index is not taken apart unless a platform is asked for."""
+    from buildtool.cli.places import find, layout_at, parse_place
+    from buildtool.cli.platforms import parse_platform
+
+    where = parse_place(text)
+    layout = layout_at(where, store)
+    if platform:
+        return layout, find(where, layout, parse_platform(platform))
+    return layout, layout.named(where.tag, where.digest)
+
+
+def digest_of(text: str) -> Digest | None:
+    """The digest that `NAME@sha256:...` or `sha256:...` says: the image need not be here."""
+    name, at, digest = text.rpartition("@")
+    if at and not name.startswith(("oci:", "oci-archive:")):
+        return parse_digest(digest)
+    if text.startswith("sha256:"):
+        return parse_digest(text)
+    return None
