@@ -56,6 +56,7 @@ TESTING = (
     Need("libfaketime", files=("/usr/lib/*/faketime/libfaketime.so.1",)),
     Need("make", commands=("make",)),
     Need("musl-tools", commands=("musl-gcc",)),
+    Need("openssh-client", commands=("ssh-keygen",)),
     Need("skopeo", commands=("skopeo",)),
     Need("umoci", commands=("umoci",)),
 )

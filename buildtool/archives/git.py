@@ -37,7 +37,10 @@ Entries = list[tuple[Entry, Content]]
 
 
 class Git:
-    """Resolves refs and fetches commits.  `temporary` names a new path for a kind of thing."""
+    """Resolves refs and fetches commits.  `temporary` names a new path for a kind of thing.
+
+    `login` gives the value of the Authorization header for a host, empty for none.
+    """
 
     def __init__(
         self,
@@ -45,7 +48,9 @@ class Git:
         temporary: Callable[[str], str],
         environ: Mapping[str, str],
         protocols: Iterable[str] = PROTOCOLS,
+        login: Callable[[str], str] = lambda host: "",
     ) -> None:
+        self._login = login
         self._blobs = blobs
         self._temporary = temporary
         self._environ = environ
@@ -56,7 +61,7 @@ class Git:
 
         As BuildKit, a ref is looked for as it is, as a branch, then as a tag.
         """
-        plain, login = _without_login(address)
+        plain, login = self._without_login(address)
         wanted = [f"refs/{ref.removeprefix('refs/')}", f"refs/heads/{ref}", f"refs/tags/{ref}"] if ref else []
         if ref and not ref.startswith("refs/"):
             wanted[0] = ref
@@ -80,7 +85,7 @@ class Git:
 
     def fetch(self, step: GitSource) -> Digest:
         """Put the files of a commit among the blobs; BuildError if they cannot be had."""
-        address, login = _without_login(step.address or step.url)
+        address, login = self._without_login(step.address or step.url)
         spool = self._temporary("git-files")
         with self._repository(login) as git, open(spool, "xb") as out:
             try:
@@ -95,6 +100,26 @@ class Git:
                 return blob.digest
             finally:
                 os.unlink(spool)
+
+    def _without_login(self, address: str) -> tuple[str, Login | None]:
+        """An address, and who asks: the user and password that stood in it, else the login for its host.
+
+        The user of SSH belongs to the address.
+        """
+        import base64
+        from urllib.parse import unquote, urlsplit, urlunsplit
+
+        if not address.startswith(("http://", "https://")):
+            return address, None
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        if parts.username is None:
+            said = self._login(host)
+        else:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            said = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+        plain = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+        return plain, Login(f"{parts.scheme}://{host}/", f"Authorization: {said}") if said else None
 
     def _repository(self, login: Login | None) -> "_Repository":
         return _Repository(self._temporary("git"), self._environ, self._protocols, login)
@@ -247,20 +272,3 @@ def _converted(git: GitCommand, rows: list[Listed]) -> dict[bytes, bytes]:
 
 def _entry(path: bytes, kind: Kind, mode: int) -> Entry:
     return Entry(path, kind, mode, 0, 0, 0)
-
-
-def _without_login(address: str) -> tuple[str, Login | None]:
-    """An address, and the user and password that stood in it; the user of SSH belongs to the address."""
-    import base64
-    from urllib.parse import unquote, urlsplit, urlunsplit
-
-    if not address.startswith(("http://", "https://")):
-        return address, None
-    parts = urlsplit(address)
-    if parts.username is None:
-        return address, None
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    host = parts.netloc.rpartition("@")[2]
-    plain = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
-    header = "Authorization: Basic " + base64.b64encode(pair.encode()).decode("ascii")
-    return plain, Login(f"{parts.scheme}://{host}/", header)

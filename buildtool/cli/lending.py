@@ -1,8 +1,10 @@
 """What a person lends to the steps of a build: secrets, SSH agents, entitlements, as flags say it."""
 
+import base64
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from buildtool.diag import BuildError
@@ -33,13 +35,38 @@ class Lending:
     agents: tuple[tuple[str, str], ...] = ()
     allow: frozenset[str] = frozenset()
 
-    def lent(self, environment: Mapping[str, str]) -> Lent:
-        """The values themselves; BuildError where one cannot be had."""
-        return Lent(
-            {s.id: _value(s, environment) for s in self.secrets},
-            {name: _socket(name, path, environment) for name, path in self.agents},
-            self.allow,
-        )
+    @contextmanager
+    def lent(self, environment: Mapping[str, str]) -> Iterator[Lent]:
+        """The values themselves while a build lasts; BuildError where one cannot be had."""
+        with ExitStack() as stack:
+            yield Lent(
+                {s.id: _value(s, environment) for s in self.secrets},
+                {name: _agent(name, path, environment, stack) for name, path in self.agents},
+                self.allow,
+            )
+
+    def git_login(self, environment: Mapping[str, str], trusted: frozenset[str], host: str) -> str:
+        """The Authorization header for a host of git repositories, empty for none.
+
+        As with BuildKit it comes from the secrets GIT_AUTH_HEADER and GIT_AUTH_TOKEN, with `.HOST` behind
+        the name for one host.  Those without go to `trusted` hosts alone: ones that the command line names.
+        """
+        ids = {secret.id: secret for secret in self.secrets}
+        for suffix in (f".{host}", *([""] if host in trusted else [])):
+            for kind in ("HEADER", "TOKEN"):
+                secret = ids.get(f"GIT_AUTH_{kind}{suffix}")
+                if secret is not None:
+                    return _header(secret.id, kind, _value(secret, environment).strip())
+        return ""
+
+
+def hosts_of(addresses: Iterable[str]) -> frozenset[str]:
+    """The hosts of those addresses that are on the web, ports included."""
+    from urllib.parse import urlsplit
+
+    web = ("http://", "https://")
+    full = (f"https://{a}" if a.startswith("github.com/") else a for a in addresses)
+    return frozenset(urlsplit(a).netloc.rpartition("@")[2] for a in full if a.startswith(web))
 
 
 def parse_lending(
@@ -82,7 +109,7 @@ def parse_secret(text: str, environment: Mapping[str, str]) -> SecretFlag:
 def _parse_agent(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
     if not name:
-        raise BuildError("bad-usage", "--ssh is default, or ID=SOCKET")
+        raise BuildError("bad-usage", "--ssh is default, ID=SOCKET, or ID=KEY[,KEY...]")
     return name, path
 
 
@@ -96,6 +123,15 @@ def _parse_allow(text: str) -> list[str]:
                 hint=f"{NETWORK_HOST} and {INSECURE} can be allowed",
             )
     return words
+
+
+def _header(name: str, kind: str, value: bytes) -> str:
+    """The header that a secret is, or the one that takes a token for a password, as BuildKit makes it."""
+    if not value.isascii() or any(byte < 0x20 for byte in value):
+        raise BuildError("no-secret", f"the secret {name!r} is not one line of ASCII")
+    if kind == "HEADER":
+        return value.decode()
+    return "Basic " + base64.b64encode(b"x-access-token:" + value).decode()
 
 
 def _value(secret: SecretFlag, environment: Mapping[str, str]) -> bytes:
@@ -116,23 +152,24 @@ def _value(secret: SecretFlag, environment: Mapping[str, str]) -> bytes:
     return data
 
 
-def _socket(name: str, path: str, environment: Mapping[str, str]) -> str:
-    """The absolute path of an agent's socket; without a path it is the person's own."""
+def _agent(name: str, path: str, environment: Mapping[str, str], stack: ExitStack) -> str:
+    """The socket of an agent: the person's own, the one at `path`, or one of ours for the keys at `path`."""
     where = path or environment.get("SSH_AUTH_SOCK", "")
     if not where:
         raise BuildError(
             "no-agent",
             f"--ssh {name}: no SSH agent is running, $SSH_AUTH_SOCK is not set",
-            hint='eval "$(ssh-agent)" starts one, and ssh-add puts keys into it',
+            hint='eval "$(ssh-agent)" starts one, ssh-add puts keys into it; ID=FILE takes a key by itself',
         )
+    paths = path.split(",") if path else [where]
     try:
-        kind = os.stat(where).st_mode
+        sockets = [stat.S_ISSOCK(os.stat(one).st_mode) for one in paths]
     except OSError as error:
-        raise BuildError("no-agent", f"--ssh {name}: {where}: {error.strerror}") from None
-    if not stat.S_ISSOCK(kind):
-        raise BuildError(
-            "no-agent",
-            f"--ssh {name}: {where} is not a socket of an SSH agent",
-            hint=f"for a key: ssh-add {where}, then --ssh {name}",
-        )
-    return os.path.abspath(where)
+        raise BuildError("no-agent", f"--ssh {name}: {error.filename}: {error.strerror}") from None
+    if sockets == [True]:
+        return os.path.abspath(where)
+    if any(sockets):
+        raise BuildError("no-agent", f"--ssh {name}: one agent, or keys; not both")
+    from buildtool.sandbox.keys import read_key, serving
+
+    return stack.enter_context(serving([read_key(one) for one in paths]))

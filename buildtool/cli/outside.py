@@ -34,12 +34,19 @@ BEFORE_THE_PLAN = -1
 class Outside:
     """An `executor.api.Fetcher` and a `lock.resolve.Resolver`.
 
-    `folder` is where a `buildtool.toml` may name mirrors; `instants` are the lock's.
+    `folder` is where a `buildtool.toml` may name mirrors; `instants` are the lock's;
+    `git_login` gives the Authorization header for a host of repositories, empty for none.
     """
 
     def __init__(
-        self, store: Store, folder: str, instants: Callable[[], tuple[int, ...]], progress: Progress
+        self,
+        store: Store,
+        folder: str,
+        instants: Callable[[], tuple[int, ...]],
+        progress: Progress,
+        git_login: Callable[[str], str] = lambda host: "",
     ) -> None:
+        self._git_login = git_login
         self._store = store
         self._folder = folder
         self._instants = instants
@@ -100,7 +107,7 @@ class Outside:
     def _git(self) -> "Git":
         from buildtool.archives.git import Git
 
-        return Git(self._store.blobs, self._store.temporary, os.environ)
+        return Git(self._store.blobs, self._store.temporary, os.environ, login=self._git_login)
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[StepInfo]:

@@ -3,15 +3,16 @@
 request -> frontends -> roots -> executor -> Built -> names, archives, layouts
 """
 
-import functools
 import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from buildtool.cli.contexts import open_elsewhere, open_folder
+from buildtool.cli.lending import hosts_of
 from buildtool.cli.outside import Outside
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services, Targets
@@ -82,17 +83,18 @@ class Session:
         assert self._outside is not None
         present = self._pins.clock(lambda: int(time.time()))
         ledger = self._ledger()
-        options = BuildOptions(
-            jobs=self.request.jobs,
-            present=present,
-            no_cache=self.request.no_cache,
-            compression=self.request.compression,
-            runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
-            lent=self.request.lending.lent(os.environ),
-            root=any(output.kind in ROOTS for output in self.request.outputs),
-            ledger=ledger,
-        )
-        built = Executor(self.store, self._outside, self.progress, options).build(roots)
+        with self.request.lending.lent(os.environ) as lent:
+            options = BuildOptions(
+                jobs=self.request.jobs,
+                present=present,
+                no_cache=self.request.no_cache,
+                compression=self.request.compression,
+                runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
+                lent=lent,
+                root=any(output.kind in ROOTS for output in self.request.outputs),
+                ledger=ledger,
+            )
+            built = Executor(self.store, self._outside, self.progress, options).build(roots)
         if built.used_network:
             self._pins.record_clock(present)
             self._write_lock()
@@ -166,7 +168,7 @@ class Session:
             folder = subject.context if path == "-" else os.path.dirname(os.path.abspath(path))
             services = self._services(folder)
         else:
-            self._outside = Outside(self.store, os.getcwd(), self._instants, self.progress)
+            self._outside = self._outside_of(os.getcwd())
             opened = open_elsewhere(
                 subject.context, subject.file, self._outside, self.store.blobs, self.request.epoch
             )
@@ -187,7 +189,7 @@ class Session:
     def _targets(self, services: Services) -> Targets:
         """Looks targets up in the workspace of this folder, once a platform each."""
 
-        @functools.cache
+        @cache
         def find(text: str, platform: Platform) -> Image:
             with self._workspace(os.getcwd(), platform) as workspace:
                 images = workspace.images(workspace.label(text), platform, self.request.epoch, services)
@@ -249,7 +251,7 @@ class Session:
         elif self.request.use_lock and text:
             lock = loads(text, FILE_NAME)
         if self._outside is None:
-            self._outside = Outside(self.store, folder, self._instants, self.progress)
+            self._outside = self._outside_of(folder)
         self._pins = Pins(lock, self._outside, self.request.locked)
         services = Services(
             self._pins,
@@ -261,6 +263,16 @@ class Session:
         )
         services.checker = self.checker
         return services
+
+    def _outside_of(self, folder: str) -> Outside:
+        subject = self.request.subject
+        named = (
+            [subject.context, *dict(subject.contexts).values()]
+            if isinstance(subject, DockerfileSubject)
+            else []
+        )
+        login = partial(self.request.lending.git_login, os.environ, hosts_of(named))
+        return Outside(self.store, folder, self._instants, self.progress, login)
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()

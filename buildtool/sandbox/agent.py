@@ -13,12 +13,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
 #: What OpenSSH's agent takes at most.
 _LONGEST = 256 << 10
 
-_REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
-_FAILURE = _LENGTH.pack(1) + b"\x05"
+REQUEST_IDENTITIES, SIGN_REQUEST = 11, 13
+FAILURE = LENGTH.pack(1) + b"\x05"
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def forwarded(path: str, agent: str, mode: int, owner: tuple[int, int]) -> Itera
     """Listen at `path`, which is not there yet, and pass requests on to the agent's socket."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _reachable(path) as name:
+        with reachable(path) as name:
             listener.bind(name)
         try:
             os.chown(path, *owner)
@@ -55,27 +55,27 @@ def _serve(client: socket.socket, agent: str) -> None:
     """Pass the requests of one connection on; whatever goes wrong ends the connection."""
     with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as there:
         try:
-            with _reachable(agent) as name:
+            with reachable(agent) as name:
                 there.connect(name)
-            while (request := _message(client)) is not None:
-                if request[:1] not in (bytes([_REQUEST_IDENTITIES]), bytes([_SIGN_REQUEST])):
-                    client.sendall(_FAILURE)
+            while (request := message(client)) is not None:
+                if request[:1] not in (bytes([REQUEST_IDENTITIES]), bytes([SIGN_REQUEST])):
+                    client.sendall(FAILURE)
                     continue
-                there.sendall(_LENGTH.pack(len(request)) + request)
-                answer = _message(there)
+                there.sendall(LENGTH.pack(len(request)) + request)
+                answer = message(there)
                 if answer is None:
                     return
-                client.sendall(_LENGTH.pack(len(answer)) + answer)
+                client.sendall(LENGTH.pack(len(answer)) + answer)
         except OSError:
             return
 
 
-def _message(source: socket.socket) -> bytes | None:
+def message(source: socket.socket) -> bytes | None:
     """One message without its length; None at the end, or for one that is too long."""
-    head = _exactly(source, _LENGTH.size)
+    head = _exactly(source, LENGTH.size)
     if head is None:
         return None
-    (length,) = _LENGTH.unpack(head)
+    (length,) = LENGTH.unpack(head)
     return _exactly(source, length) if 0 < length <= _LONGEST else None
 
 
@@ -90,7 +90,7 @@ def _exactly(source: socket.socket, count: int) -> bytes | None:
 
 
 @contextmanager
-def _reachable(path: str) -> Iterator[str]:
+def reachable(path: str) -> Iterator[str]:
     """A name of a socket that fits into an address, which holds 107 bytes."""
     folder, name = os.path.split(path)
     fd = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -208,6 +208,34 @@ def test_an_image_of_a_registry_is_told_to_be_out_of_reach(folder: Path) -> None
     assert "would come from a registry" in ran.said
 
 
+@needs_git
+def test_a_token_goes_to_hosts_that_the_command_line_names(folder: Path, repository: Path) -> None:
+    (folder.parent / "token").write_text("canary\n")
+    secret = ("--secret", f"id=GIT_AUTH_TOKEN,src={folder.parent}/token")
+    with web(repository.parent) as served, web(repository.parent) as other:
+        served.password = "Basic eC1hY2Nlc3MtdG9rZW46Y2FuYXJ5"
+        assert build(folder, f"{served.url}/app.git").status != 0
+        ran = good(build(folder, *secret, f"{served.url}/app.git"))
+        assert ran.contents["all/a"] == b"text\n"
+        (folder / "Dockerfile").write_text(
+            f"FROM scratch\nADD {other.url}/app.git /d\nCOPY --from=named a /n\n"
+        )
+        good(build(folder, *secret, "--build-context", f"named={served.url}/app.git", "."))
+        assert not any(other.logins), "a Dockerfile names this host, and nobody else"
+        for_host = (
+            "--secret",
+            f"id=GIT_AUTH_TOKEN.{other.url.removeprefix('http://')},src={folder.parent}/token",
+        )
+        other.password = served.password
+        (folder / "Dockerfile").write_text(f"FROM scratch\nADD {other.url}/app.git#main:sub /d\n")
+        assert build(folder, *secret, ".").status != 0
+        again = good(build(folder, *for_host, "."))
+        assert again.contents["d/b"] == b"below\n"
+    for path in [*(folder.parent / "store").rglob("*"), *folder.rglob("*")]:
+        assert not path.is_file() or b"canary" not in path.read_bytes(), path
+    assert "canary" not in again.said
+
+
 # ---------------------------------------------------------------- targets and layouts
 
 

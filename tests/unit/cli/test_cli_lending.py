@@ -38,16 +38,17 @@ def test_what_is_no_secret(text: str) -> None:
 def test_values_are_lent_and_shown_nowhere(tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(b"canary\xff\n")
     flags = (f"id=a,src={tmp_path / 'token'}", "id=b,env=B")
-    lent = parse_lending(flags, (), ("network.host,security.insecure", "fs.read=/"), {}).lent({"B": "canary"})
-    assert dict(lent.secrets) == {"a": b"canary\xff\n", "b": b"canary"}
-    assert lent.allow >= {"network.host", "security.insecure"}
-    assert "canary" not in repr(lent)
+    lending = parse_lending(flags, (), ("network.host,security.insecure", "fs.read=/"), {})
+    with lending.lent({"B": "canary"}) as lent:
+        assert dict(lent.secrets) == {"a": b"canary\xff\n", "b": b"canary"}
+        assert lent.allow >= {"network.host", "security.insecure"}
+        assert "canary" not in repr(lent)
 
 
 @pytest.mark.parametrize("secret", ["id=a,src=/nowhere", "id=a,env=UNSET", "id=a,src=/dev/zero"])
 def test_values_that_cannot_be_had(secret: str) -> None:
-    with pytest.raises(BuildError) as caught:
-        parse_lending((secret,), (), (), {}).lent({})
+    with pytest.raises(BuildError) as caught, parse_lending((secret,), (), (), {}).lent({}):
+        pass
     assert caught.value.code == "no-secret"
     assert LARGEST_SECRET == 500 << 10
 
@@ -56,20 +57,25 @@ def test_agents(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "agent"))
         environment = {"SSH_AUTH_SOCK": str(tmp_path / "agent")}
-        lent = parse_lending((), ("default", f"x={tmp_path}/agent"), (), {}).lent(environment)
-    assert lent.agents == {"default": str(tmp_path / "agent"), "x": str(tmp_path / "agent")}
+        with parse_lending((), ("default", f"x={tmp_path}/agent"), (), {}).lent(environment) as lent:
+            assert lent.agents == {"default": str(tmp_path / "agent"), "x": str(tmp_path / "agent")}
 
 
 def test_no_agents(tmp_path: Path) -> None:
     (tmp_path / "key").touch()
-    for flag, hint in (("default", "ssh-agent"), (f"x={tmp_path}/key", "ssh-add"), (f"x={tmp_path}/no", "")):
-        with pytest.raises(BuildError) as caught:
-            parse_lending((), (flag,), (), {}).lent({})
-        assert caught.value.code == "no-agent"
+    for flag, code, hint in (
+        ("default", "no-agent", "ssh-agent"),
+        (f"x={tmp_path}/key", "bad-key", "ssh-keygen"),
+        (f"x={tmp_path}/no", "no-agent", ""),
+    ):
+        with pytest.raises(BuildError) as caught, parse_lending((), (flag,), (), {}).lent({}):
+            pass
+        assert caught.value.code == code
         assert hint in caught.value.hint
 
 
 def test_entitlements() -> None:
     with pytest.raises(BuildError, match="root"):
         parse_lending((), (), ("root",), {})
-    assert Lending().lent({}).allow == frozenset()
+    with Lending().lent({}) as lent:
+        assert lent.allow == frozenset()
