@@ -11,9 +11,18 @@ from typing import Any
 
 from buildtool.diag import Warned
 from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.heredoc import heredoc_word, without_tabs
+from buildtool.frontends.dockerfile.mounts import split
+from buildtool.frontends.starlark.formatting.format import formatted
 
 _QUOTED = re.compile(r'"([^"\\$]*)"|\'([^\'\\]*)\'')
 _PLAIN = re.compile(r"[^\"'\\$]*")
+_MOUNT_KEYS = {
+    **dict.fromkeys(("dst", "destination"), "target"),
+    "src": "source",
+    "readwrite": "rw",
+    "readonly": "ro",
+}
 _IMAGE = 'load("@rules//image.star", "image")\n'
 
 
@@ -43,7 +52,7 @@ def convert(file: tree.File, filename: str) -> tuple[str, list[Warned]]:
         if steps:
             rows += ["    steps = [", *steps, "    ],"]
         parts.append("image(\n" + "\n".join(rows) + "\n)\n")
-    return "\n".join(parts), warnings
+    return formatted("\n".join(parts).encode(), "BUILD.star"), warnings
 
 
 def _names(stages: Sequence[tree.Stage]) -> list[str]:
@@ -77,7 +86,7 @@ def _step(node: tree.Instruction, earlier: Sequence[tree.Stage], names: Sequence
     if isinstance(node, tree.Copy | tree.Add):
         return _copy(node, earlier, names)
     if isinstance(node, tree.Run):
-        return _run(node)
+        return _run(node, earlier, names)
     if isinstance(node, tree.Healthcheck):
         return _healthcheck(node)
     maker = _STEPS.get(type(node))
@@ -89,7 +98,7 @@ def _step(node: tree.Instruction, earlier: Sequence[tree.Stage], names: Sequence
 def _copy(node: tree.Copy | tree.Add, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
     adding = isinstance(node, tree.Add)
     if node.heredocs:
-        raise _NoEquivalentError("files() has the text of files")
+        return _files(node)
     sources = [_word(s.text) for s in node.sources]
     if adding and any("://" in s or s.startswith("git@") for s in sources):
         raise _NoEquivalentError("its sources are elsewhere")
@@ -109,16 +118,84 @@ def _copy(node: tree.Copy | tree.Add, earlier: Sequence[tree.Stage], names: Sequ
     return f"{'extract' if adding else 'copy'}({', '.join(arguments)})"
 
 
-def _run(node: tree.Run) -> str:
-    if node.heredocs:
-        raise _NoEquivalentError("it has a heredoc")
-    network = "default"
+def _files(node: tree.Copy | tree.Add) -> str:
+    """Heredocs as the files that they are, by their paths."""
+    if len(node.sources) > len(node.heredocs):
+        raise _NoEquivalentError("it has files beside its heredocs")
+    dest = _word(node.dest.text)
+    folder = dest if dest.endswith("/") else f"{dest}/" if dest == "." or len(node.heredocs) > 1 else ""
+    rows = []
+    for heredoc in node.heredocs:
+        text = without_tabs(heredoc.body) if heredoc.chomp else heredoc.body
+        if heredoc.expand and re.search(r"[$\\]", text):
+            raise _NoEquivalentError("its text needs variables")
+        path = f"{folder}{heredoc.name.rpartition('/')[2]}" if folder else dest
+        rows.append(f"{_text(path)}: {_text(text)}")
+    named = {"chown": "owner", "chmod": "mode"}
+    arguments = ["{" + ", ".join(rows) + "}"]
     for flag in node.flags:
-        if flag.name != "network":
-            raise _NoEquivalentError(f"--{flag.name} has no equivalent here")
-        network = flag.value or "default"
-    more = "" if network == "none" else f", network = {_text(network)}"
-    return f"run({_command(node.command)}{more})"
+        if flag.name not in named:
+            raise _NoEquivalentError(f"--{flag.name} has no equivalent for texts")
+        arguments.append(f"{named[flag.name]} = {_text(_word(flag.value or ''))}")
+    return f"files({', '.join(arguments)})"
+
+
+def _run(node: tree.Run, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    arguments = [_text(_script(node)) if node.heredocs else _command(node.command)]
+    network = "default"
+    mounts = []
+    for flag in node.flags:
+        if flag.name == "mount":
+            mounts.append(_mount(flag.value or "", earlier, names))
+        elif flag.name == "network":
+            network = flag.value or "default"
+        else:
+            raise _NoEquivalentError(f"--{flag.name} has no equivalent")
+    if network != "none":
+        arguments.append(f"network = {_text(network)}")
+    if mounts:
+        arguments.append(f"mounts = [{', '.join(mounts)}]")
+    return f"run({', '.join(arguments)})"
+
+
+def _script(node: tree.Run) -> str:
+    """A RUN with heredocs as the text that its shell gets."""
+    text = "".join(node.command.words)
+    first = node.heredocs[0]
+    if heredoc_word(text) is None:
+        return text + "".join(f"\n{h.body}{h.name}" for h in node.heredocs)
+    script = without_tabs(first.body) if first.chomp else first.body
+    if script.startswith("#!"):
+        raise _NoEquivalentError("its script has an interpreter of its own")
+    return script
+
+
+def _mount(text: str, earlier: Sequence[tree.Stage], names: Sequence[str]) -> str:
+    fields = {"type": "bind"}
+    for part in split(text):
+        key, _, value = part.partition("=")
+        fields[_MOUNT_KEYS.get(key, key)] = _word(value)
+    kind = fields.pop("type")
+    target = fields.pop("target", "")
+    taken = {"bind": {"from", "source", "rw"}, "tmpfs": {"size"}}.get(kind)
+    if taken is None or not target:
+        raise _NoEquivalentError(f"--mount=type={kind} has no equivalent")
+    if other := set(fields) - taken - {"ro"}:
+        raise _NoEquivalentError(f"{min(other)} of --mount has no equivalent")
+    if kind == "tmpfs":
+        size = fields.get("size", "")
+        if size and not size.isdigit():
+            raise _NoEquivalentError("the size of its mount has a unit")
+        return f"tmpfs_mount({_text(target)}{f', size = {size}' if size else ''})"
+    source, path = fields.get("from"), fields.get("source", "")
+    if source is None:
+        first, more = path or ".", ""
+    else:
+        first, more = _stage(source, earlier, names) or source, f", path = {_text(path)}" if path else ""
+        if not first.startswith(":"):
+            raise _NoEquivalentError("its mount is of an image elsewhere")
+    writable = ", read_only = False" if fields.get("rw", "false") in ("", "true") else ""
+    return f"bind_mount({_text(target)}, {_text(first)}{more}{writable})"
 
 
 def _healthcheck(node: tree.Healthcheck) -> str:
@@ -169,7 +246,8 @@ _STEPS: dict[type, Callable[[Any], str]] = {
     tree.Cmd: lambda node: f"cmd({_command(node.command)})",
     tree.Entrypoint: lambda node: f"entrypoint({_command(node.command)})",
     tree.Shell: lambda node: f"shell({_command(node.command)})",
-    tree.Expose: lambda node: f"expose({_text(_words(node.ports))})",
+    # What EXPOSE says of the host has no effect, nor has the case of a protocol.
+    tree.Expose: lambda node: f"expose({_text([p.rpartition(':')[2].lower() for p in _words(node.ports)])})",
     tree.Volume: lambda node: f"volume({_text(_words(node.paths))})",
     tree.Workdir: lambda node: f"workdir({_text(_word(node.path.text))})",
     tree.User: lambda node: f"user({_text(_word(node.user.text))})",

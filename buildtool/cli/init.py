@@ -21,12 +21,15 @@ debian_root(
 image(
     name = "image",
     base = ":root",
+    cmd = [
+        "cat",
+        "/etc/motd",
+    ],
     steps = [
         files({"/etc/motd": "Hello.\\n"}),
         # copy(["src"], "/app/"),
         # run("make -C /app"),
     ],
-    cmd = ["cat", "/etc/motd"],
 )
 """
 

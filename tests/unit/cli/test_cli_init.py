@@ -1,5 +1,6 @@
 """A first BUILD.star, and Dockerfiles said in Starlark: the twin has the graph of the Dockerfile."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,15 @@ from buildtool.cli.main import run
 from buildtool.frontends.dockerfile.lower import lower
 from buildtool.frontends.dockerfile.parse import parse
 from buildtool.frontends.dockerfile.request import Request
+from buildtool.frontends.starlark.formatting.format import formatted
+from buildtool.frontends.starlark.lint.check import check
 from buildtool.frontends.starlark.workspace import Workspace
 from buildtool.graph.dump import dump
 from buildtool.graph.model import Image, Platform
+from tests.conftest import GOLDEN
 from tests.support.starlark_services import CannedServices
 
+CORPUS = sorted((GOLDEN / "dockerfile" / "corpus").glob("*/Dockerfile"))
 AMD64 = Platform("linux", "amd64")
 DOCKERFILE = """\
 FROM scratch AS Files
@@ -27,11 +32,28 @@ WORKDIR /app
 COPY --from=files --chmod=755 /d /e
 COPY --exclude=*.md src .
 ADD x.tar /x/
+COPY --chown=1 <<motd /etc/motd
+hello
+motd
+COPY <<-'note' note
+	$literal
+note
+RUN <<END
+make one
+make two
+END
+RUN cat <<ONE > /one && cat <<TWO > /two
+1
+ONE
+2
+TWO
+RUN --network=none --mount=from=files,target=/mnt,src=/d --mount=type=tmpfs,dst=/t,size=100 \\
+    --mount=target=/all,rw ls
 RUN make && \\
     make install
 RUN --network=none ["sh", "-c", "true"]
 USER app:app
-EXPOSE 80 53/udp
+EXPOSE 80 53/UDP 127.0.0.1:8443:443
 VOLUME /data
 STOPSIGNAL SIGTERM
 SHELL ["/bin/bash", "-c"]
@@ -68,9 +90,12 @@ def test_a_converted_dockerfile_has_the_same_graph(tmp_path: Path) -> None:
         ("COPY $A /b", "it needs variables"),
         ("ENV P=$P:/x", "it needs variables"),
         ("ADD https://example.org/x /x", "its sources are elsewhere"),
-        ("RUN --mount=type=cache,target=/c make", "--mount"),
-        ("RUN <<E\necho\nE", "heredoc"),
-        ("COPY <<E /x\ntext\nE", "files()"),
+        ("RUN --mount=type=cache,target=/c make", "--mount=type=cache"),
+        ("RUN --mount=from=debian:12,target=/c make", "an image elsewhere"),
+        ("RUN --mount=type=tmpfs,target=/c,size=1g make", "a unit"),
+        ("RUN <<E\n#!/bin/python\nE", "an interpreter"),
+        ("COPY <<E /x\n$text\nE", "variables"),
+        ("COPY <<E b /x/\ntext\nE", "files beside"),
         ("ONBUILD RUN x", "triggers"),
     ],
 )
@@ -85,9 +110,26 @@ def test_init_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     assert run(["init"]) == 0
     with Workspace.open(str(tmp_path)) as workspace:
-        assert [t.name for t in workspace.package("").targets] == ["root", "image"]
+        assert workspace.package("").names == ("root", "image")
+    assert run(["fmt", "--check"]) == 0
+    assert run(["lint"]) == 0
     assert run(["init"]) == 2
     (tmp_path / "BUILD.star").unlink()
     (tmp_path / "Dockerfile").write_text("FROM scratch\nARG X\n")
     assert run(["init", "--from", "Dockerfile"]) == 0
     assert "# not converted" in (tmp_path / "BUILD.star").read_text()
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=lambda p: p.parent.name)
+def test_dockerfiles_of_the_corpus_become_files_that_load(
+    case: Path, tmp_path: Path, golden: Callable[[str, str], None]
+) -> None:
+    text, warnings = convert(parse(case.read_bytes(), "Dockerfile"), "Dockerfile")
+    golden(f"dockerfile/corpus/{case.parent.name}/converted.txt", text)
+    assert formatted(text.encode(), "BUILD.star") == text
+    found = check(text.encode(), "BUILD.star")
+    assert [f.rule.name for f in found.findings] == []
+    assert text.count("# not converted") == len(warnings)
+    (tmp_path / "BUILD.star").write_text(text)
+    with Workspace.open(str(tmp_path)) as workspace:
+        assert "image" in workspace.package("").names
