@@ -1,95 +1,10 @@
-"""Computes the parser's table from `dockerfile.lark` and writes it beside it (`make grammar`).
+"""Writes the parser's table beside `dockerfile.lark` (`make grammar`), to be run when that has changed."""
 
-Run it after a change of the grammar.  Lark is needed here and in the tests, not to build.
-"""
-
-import json
-import sys
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from lark import Lark
+from buildtool.frontends.dockerfile import computed, grammar
 
-FOLDER = Path(__file__).resolve().parent.parent / "buildtool" / "frontends" / "dockerfile"
-GRAMMAR, TABLE = FOLDER / "dockerfile.lark", FOLDER / "dockerfile.table.json"
-ESCAPES = ("\\", "`")
-_WRITTEN = 'ESCAPE: "\\\\"'
-
-
-def main() -> int:
-    """Write the table."""
-    TABLE.write_text(table(GRAMMAR.read_text()))
-    print(f"{TABLE.name}: {TABLE.stat().st_size} bytes")
-    return 0
-
-
-def lark(grammar: str, escape: str) -> Lark:
-    """Lark's own parser for Dockerfiles with that escape character."""
-    if _WRITTEN not in grammar:
-        raise ValueError(f"the grammar has no line {_WRITTEN}")
-    text = grammar.replace(_WRITTEN, f'ESCAPE: "{escape}"') if escape != "\\" else grammar
-    return Lark(text, parser="lalr", lexer="contextual", maybe_placeholders=False)
-
-
-def table(grammar: str) -> str:
-    """The table as JSON, a state a line; the shape is that of `lalr.Table`."""
-    made = {escape: lark(grammar, escape) for escape in ESCAPES}
-    fields = [_form(parser) for parser in made.values()]
-    if fields[0] != fields[1]:
-        raise ValueError("the escape character changes more than patterns")
-    head = {"source": sha256(grammar.encode()).hexdigest(), **fields[0]}
-    head["terminals"] = {escape: _patterns(parser) for escape, parser in made.items()}
-    rows = [f"{json.dumps(name)}: {_rows(value)}" for name, value in head.items()]
-    return "{\n" + ",\n".join(rows) + "\n}\n"
-
-
-def _rows(value: Any) -> str:
-    if not isinstance(value, list):
-        return json.dumps(value)
-    return "[\n" + ",\n".join(f" {json.dumps(row)}" for row in value) + "\n]"
-
-
-def _form(made: Lark) -> dict[str, Any]:
-    """All of the table but the patterns; states are numbered in the order of their rules."""
-    found: Any = made.parser
-    parse_table = found.parser.parser.parse_table
-    rules = {rule: number for number, rule in enumerate(made.rules)}
-    order = _order(parse_table)
-    lexers: dict[tuple[str, ...], int] = {}
-    states = []
-    for state in order:
-        tried = tuple(terminal.name for terminal in found.lexer.lexers[state].terminals)
-        actions = {
-            name: order[target] if action.name == "Shift" else -1 - rules[target]
-            for name, (action, target) in sorted(parse_table.states[state].items())
-        }
-        states.append([lexers.setdefault(tried, len(lexers)), actions])
-    return {
-        "start": order[parse_table.start_states["start"]],
-        "end": order[parse_table.end_states["start"]],
-        "rules": [[r.origin.name, len(r.expansion), bool(r.options.expand1)] for r in rules],
-        "lexers": [list(tried) for tried in lexers],
-        "states": states,
-    }
-
-
-def _order(parse_table: Any) -> dict[int, int]:
-    """A number for each state, by the way there from the start: Lark's own differ from run to run."""
-    order: dict[int, int] = {}
-    waiting = [parse_table.start_states["start"]]
-    while waiting:
-        state = waiting.pop(0)
-        if state not in order:
-            order[state] = len(order)
-            actions = sorted(parse_table.states[state].items())
-            waiting += [target for _, (action, target) in actions if action.name == "Shift"]
-    return order
-
-
-def _patterns(made: Lark) -> dict[str, str]:
-    return {t.name: t.pattern.to_regexp() for t in sorted(made.terminals, key=lambda t: t.name)}
-
+FOLDER = Path(grammar.__file__).parent
 
 if __name__ == "__main__":
-    sys.exit(main())
+    (FOLDER / grammar.TABLE).write_text(computed.table((FOLDER / grammar.GRAMMAR).read_text()))

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 from lark import Token as LarkToken
 from lark import Tree as LarkTree
 
+from buildtool.frontends.dockerfile import grammar
+from buildtool.frontends.dockerfile.computed import ESCAPES, lark, table
 from buildtool.frontends.dockerfile.grammar import table_bytes
 from buildtool.frontends.dockerfile.lalr import END, Parser, Table, Token, Tree, Unreadable
 from tests.unit.frontends.dockerfile.test_dockerfile_fuzz import PIECES
-from tools.grammar import ESCAPES, GRAMMAR, lark, table
 
 ROOT = Path(__file__).resolve().parents[4]
 CORPUS = ROOT / "tests" / "golden" / "dockerfile" / "corpus"
 
-LARK = {escape: lark(GRAMMAR.read_text(), escape) for escape in ESCAPES}
+TEXT = grammar.read(grammar.GRAMMAR).decode()
+LARK = {escape: lark(TEXT, escape) for escape in ESCAPES}
 
 
 def simple(tree: object) -> object:
@@ -34,7 +36,16 @@ def simple(tree: object) -> object:
 
 
 def test_the_table_is_that_of_the_grammar() -> None:
-    assert table(GRAMMAR.read_text()).encode() == table_bytes(), "run make grammar"
+    assert table(TEXT).encode() == grammar.read(grammar.TABLE), "run make grammar"
+
+
+def test_a_changed_grammar_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = TEXT.replace("/workdir(", "/arbeit(").encode()
+    assert changed != TEXT.encode()
+    monkeypatch.setattr(grammar, "read", lambda name: changed if name == grammar.GRAMMAR else b"{}")
+    found = grammar.table_bytes.__wrapped__()
+    assert found == table(changed.decode()).encode()
+    assert isinstance(Parser.of(found, "\\").parse("ARBEIT /x\n")[0], Tree)
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
