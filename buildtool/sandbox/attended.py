@@ -20,6 +20,10 @@ from buildtool.diag import BuildError
 from buildtool.sandbox import runtime as runtimes
 from buildtool.sandbox.runtime import Runtime
 
+#: How long a process that has caught a signal, and has left it to its default since, may go on: it
+#: may be busy ending, or have sent itself the signal, which ends no first process.
+_GRACE_MS = 10_000
+
 #: Signals whose default is to end a process, of those that are passed on.
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
 
@@ -83,25 +87,50 @@ def _watch(pid: int, ended: int, control: int) -> int:
     watched = select.poll()
     watched.register(ended, select.POLLIN)
     watched.register(control, select.POLLIN)
-    killed_by = 0
-    while True:
-        ready = dict(watched.poll())
-        if ended in ready:
-            break
-        if control in ready:
-            number = (os.read(control, 1) or bytes([signal.SIGKILL]))[0]
-            if number in _ENDING and _has_no_mind_of_its_own(pid, number):
-                killed_by, number = number, signal.SIGKILL
-            if number == signal.SIGKILL:
-                watched.unregister(control)
-            os.kill(pid, number)
+    heard = _Heard(pid)
+    while ended not in (ready := dict(watched.poll(_GRACE_MS if heard.caught else None))):
+        if control not in ready:
+            heard.end_of_grace()
+            continue
+        number = (os.read(control, 1) or bytes([signal.SIGKILL]))[0]
+        if number == signal.SIGKILL:
+            watched.unregister(control)
+        heard.send(number)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if killed_by and code == -signal.SIGKILL:
-        return 128 + killed_by
+    if heard.ended_by and code == -signal.SIGKILL:
+        return 128 + heard.ended_by
     return code if code >= 0 else 128 - code
 
 
-def _has_no_mind_of_its_own(pid: int, number: int) -> bool:
+class _Heard:
+    """The signals of a process: `caught` is one that it caught and goes on, `ended_by` what it ends by."""
+
+    def __init__(self, pid: int) -> None:
+        self.caught = self.ended_by = 0
+        self._pid = pid
+
+    def send(self, number: int) -> None:
+        """Let the process have a signal, its default action included."""
+        if number not in _ENDING:
+            os.kill(self._pid, number)
+        elif _leaves_to_default(self._pid, number):
+            self._end(number)
+        else:
+            self.caught = number
+            os.kill(self._pid, number)
+
+    def end_of_grace(self) -> None:
+        """End a process that has not minded the signal that it caught any more."""
+        number, self.caught = self.caught, 0
+        if _leaves_to_default(self._pid, number):
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        self.ended_by = number
+        os.kill(self._pid, signal.SIGKILL)
+
+
+def _leaves_to_default(pid: int, number: int) -> bool:
     """Whether the process leaves a signal to its default."""
     minded = 0
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:

@@ -197,6 +197,17 @@ def test_signals_are_heard(number: signal.Signals, machine: Machine) -> None:
     assert (process.returncode, out) == (5, b"heard\n")
 
 
+def test_a_process_that_ends_itself_by_what_it_caught(root: Machine) -> None:
+    # As Node.js does; what a process sends itself ends no first process.
+    process = started(
+        root, "trap 'echo once; trap - TERM; kill -TERM $$' TERM; echo ready; while :; do sleep 0.05; done"
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"once\n"
+    assert process.wait(30) == 143
+
+
 def test_the_third_interrupt_kills(root: Machine) -> None:
     process = started(root, "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done")
     assert process.stdout is not None
