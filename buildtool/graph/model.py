@@ -10,30 +10,21 @@ carry the step out or to talk about it, never change its output.
 """
 
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Literal, TypeAlias, cast
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias, cast
 
 from buildtool.diag import Span
 from buildtool.digest import Digest
+
+# Under these names the rest of the tool knows them, whichever module they are written in.
+from buildtool.graph.config import Healthcheck as Healthcheck
+from buildtool.graph.config import History as History
+from buildtool.graph.config import ImageConfig as ImageConfig
+from buildtool.graph.identity import counts as counts
+from buildtool.graph.identity import hint as hint
+from buildtool.graph.identity import later as later
 from buildtool.graph.mounts import BindMount, CacheMount, Mount
 from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
-
-
-def hint(default: Any = MISSING) -> Any:
-    """A field that is no part of the identity."""
-    return field(default=default, metadata={"identity": False})
-
-
-def later(default: Any) -> Any:
-    """A field that a kind got later: it takes part in the identity unless it has its default."""
-    return field(default=default, metadata={"later": True})
-
-
-def counts(f: Field[Any], value: object) -> bool:
-    """Whether a field with this value takes part in the identity of its step."""
-    if f.metadata.get("later"):
-        return value != f.default
-    return bool(f.metadata.get("identity", True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,48 +302,6 @@ class Run:
 
 
 # ---------------------------------------------------------------- results
-
-
-@dataclass(frozen=True, slots=True)
-class Healthcheck:
-    """HEALTHCHECK of the Docker image config; durations in nanoseconds."""
-
-    test: tuple[str, ...]
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
-    """The execution parameters of an image (image-spec, "OCI Image Configuration")."""
-
-    env: tuple[tuple[str, str], ...] = ()
-    entrypoint: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    working_dir: str = ""
-    user: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    exposed_ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    stop_signal: str = ""
-    shell: tuple[str, ...] | None = None
-    healthcheck: Healthcheck | None = None
-    on_build: tuple[str, ...] = ()
-    args_escaped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """One entry of an image's history; `created` is kept as the base image wrote it, or None for ours."""
-
-    created_by: str
-    empty_layer: bool = False
-    comment: str = ""
-    author: str = ""
-    created: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

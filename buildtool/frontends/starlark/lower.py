@@ -6,37 +6,28 @@ archives, images elsewhere) comes in through `Services`.
 """
 
 import os
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from buildtool.diag import BuildError, Note, Span
+from buildtool.diag import BuildError, Span
 from buildtool.digest import Digest
 from buildtool.frontends.starlark import declared as d
 from buildtool.frontends.starlark import steps as s
 from buildtool.frontends.starlark.config import CONFIG_OPERATIONS, Asked
 from buildtool.frontends.starlark.debian import lower_debian_root
-from buildtool.frontends.starlark.gathering import Gathering, Taken, inside
+from buildtool.frontends.starlark.filesteps import FileSteps, placed, title_of
+from buildtool.frontends.starlark.gathering import Gathering
 from buildtool.frontends.starlark.labels import Label, is_label, parse_label
 from buildtool.frontends.starlark.packages import package_actions, read_text
-from buildtool.frontends.starlark.workspace import Workspace, span_of_site
+from buildtool.frontends.starlark.workspace import Workspace
 from buildtool.graph.model import (
-    Action,
     CopyAction,
     Image,
-    LiteralFile,
-    LiteralSource,
-    MakeFolderAction,
-    MakeLinkAction,
-    Origin,
-    Owner,
     Platform,
 )
-from buildtool.graph.mounts import BindMount, Mount, TmpfsMount
-from buildtool.graph.stage import Stage, clean_path, shell_argv
-from buildtool.graph.unpacking import JoinAction
+from buildtool.graph.stage import Stage, shell_argv
 from buildtool.lock.debian import DebianPackage, DebianRequest
 from buildtool.lock.model import FilePin
 from buildtool.lock.npm import NodeArchive, NodePin
@@ -88,6 +79,7 @@ class Lowering:
         self._images: dict[tuple[Label, Platform], Image] = {}
         self._path: list[Label] = []
         self.gathering = Gathering(self)
+        self.files = FileSteps(self)
 
     def image(
         self, label: Label, platform: Platform, span: Span | None = None, asking: str | None = None
@@ -182,7 +174,7 @@ class Lowering:
         """The image that the steps of a target make over a base."""
         stage = Stage.scratch(platform, self.epoch)
         if base is not None:
-            stage = Stage.of(self._named(base, asked, platform, asked.span), self.epoch)
+            stage = Stage.of(self.named(base, asked, platform, asked.span), self.epoch)
         fresh_cmd = False
         for step in steps:
             try:
@@ -191,7 +183,7 @@ class Lowering:
                 else:
                     stage = self._step(stage, step, asked)
             except BuildError as e:
-                raise (e if isinstance(step, str) else _placed(e, step)) from None
+                raise (e if isinstance(step, str) else placed(e, step)) from None
             fresh_cmd = fresh_cmd or isinstance(step, s.Cmd)
         return stage.image(origin=asked.origin(str(asked.label)))
 
@@ -206,13 +198,13 @@ class Lowering:
                     "not-a-layer", f"{label} is no layer(), so it is no step of an image", span=asked.span
                 )
             return self._layer(stage, label, layer)
-        origin = asked.origin(_title(step), step)
+        origin = asked.origin(title_of(step), step)
         if isinstance(step, s.Together):
-            return self._together(stage, step.steps, asked, origin)
+            return self.files.together(stage, step.steps, asked, origin)
         if isinstance(step, s.Copy | s.Files | s.Mkdir | s.Symlink | s.Join):
-            return self._together(stage, (step,), asked, origin)
+            return self.files.together(stage, (step,), asked, origin)
         if isinstance(step, s.Run):
-            mounts = [self._mount(stage, m, asked, step) for m in step.mounts]
+            mounts = [self.files.mount(stage, m, asked, step) for m in step.mounts]
             # What is mounted over a folder comes after it, as with RUN.
             mounts.sort(key=lambda mount: mount.target)
             argv = _command(stage, step.command)
@@ -225,7 +217,7 @@ class Lowering:
         asked = Asked(label, target)
         origin = asked.origin(f"layer {label}")
         if isinstance(target, d.LayerTarget):
-            return self._together(stage, target.steps, asked, origin)
+            return self.files.together(stage, target.steps, asked, origin)
         return stage.files(*package_actions(self, asked, target, stage.platform), origin=origin)
 
     def _dockerfile(self, asked: Asked, target: d.DockerfileTarget, platform: Platform) -> Image:
@@ -235,8 +227,8 @@ class Lowering:
             if is_label(context) or "://" in context:
                 if is_label(context):
                     # Looked up now: a target that is not there is an error, used or not.
-                    self._named(context, asked, platform, asked.span)
-                contexts[name] = partial(self._named, context, asked, span=asked.span)
+                    self.named(context, asked, platform, asked.span)
+                contexts[name] = partial(self.named, context, asked, span=asked.span)
             else:
                 contexts[name] = os.path.normpath(os.path.join(folder, context))
         image = self.services.dockerfile(
@@ -251,79 +243,8 @@ class Lowering:
         )
         return replace(image, origin=asked.origin(str(asked.label)))
 
-    # ------------------------------------------------------------ files
-
-    def _together(self, stage: Stage, steps: Sequence[s.FileStep], asked: Asked, origin: Origin) -> Stage:
-        actions: list[Action] = []
-        for step in steps:
-            try:
-                actions += self._actions(stage, step, asked, origin)
-            except BuildError as e:
-                raise _placed(e, step) from None
-        return stage.files(*actions, origin=origin)
-
-    def _actions(self, stage: Stage, step: s.FileStep, asked: Asked, origin: Origin) -> list[Action]:
-        def here(path: str) -> str:
-            return clean_path(posixpath.join(stage.config.working_dir or "/", path))
-
-        owner = None if isinstance(step, s.Join) else _owner(step.owner)
-        if isinstance(step, s.Mkdir):
-            return [MakeFolderAction(here(step.path), owner, int(step.mode, 8))]
-        if isinstance(step, s.Symlink):
-            return [MakeLinkAction(here(step.path), step.target, owner)]
-        if isinstance(step, s.Files):
-            return _literal(step, owner, here, origin)
-        if isinstance(step, s.Join):
-            return self._join(stage, step, asked)
-        return [
-            CopyAction(
-                source=source,
-                paths=paths,
-                dest=_destination(here(step.dest), step.dest),
-                owner=owner,
-                mode=step.mode,
-                exclude=step.exclude,
-                parents=step.parents,
-                unpack=step.unpack,
-                link=step.link,
-                wildcards=wildcards,
-            )
-            for source, paths, wildcards in self._sources(stage, step, asked)
-        ]
-
-    def _join(self, stage: Stage, step: s.Join, asked: Asked) -> list[Action]:
-        taken = self._sources(stage, step, asked)
-        if len(taken) != 1:
-            raise BuildError("bad-argument", "join() takes files of one place: all of one label, or none")
-        dest = clean_path(posixpath.join(stage.config.working_dir or "/", step.dest))
-        return [JoinAction(taken[0].source, taken[0].paths, dest, int(step.mode, 8))]
-
-    def _sources(self, stage: Stage, step: s.Copy | s.Join, asked: Asked) -> list[Taken]:
-        """The trees that a copy takes paths from; whether the paths are patterns."""
-        parents = isinstance(step, s.Copy) and step.parents
-        if step.from_ is not None:
-            image = self._named(step.from_, asked, stage.platform, span_of_step(step, asked))
-            if image.rootfs is None:
-                raise BuildError("empty-image", f"{step.from_} has no files to copy")
-            return [Taken(image.rootfs, tuple(inside(src, parents) for src in step.srcs), True)]
-        span = span_of_step(step, asked)
-        return self.gathering.sources(step.srcs, asked, stage.platform, span, parents=parents)
-
-    def _mount(self, stage: Stage, mount: s.BindMount | s.TmpfsMount, asked: Asked, step: s.Run) -> Mount:
-        target = clean_path(posixpath.join(stage.config.working_dir or "/", mount.target))
-        if isinstance(mount, s.TmpfsMount):
-            return TmpfsMount(target, mount.size)
-        if is_label(mount.source):
-            image = self._named(mount.source, asked, stage.platform, span_of_step(step, asked))
-            if image.rootfs is None:
-                raise BuildError("empty-image", f"{mount.source} has no files to mount")
-            return BindMount(image.rootfs, target, mount.path, mount.read_only)
-        source = inside(mount.source)
-        path = posixpath.join("/", source, mount.path.lstrip("/"))
-        local = self.gathering.local(asked.label.package, (source,), asked.origin(_title(step), step))
-        return BindMount(local, target, path.rstrip("/") or "/", mount.read_only)
-
-    def _named(self, name: str, asked: Asked, platform: Platform, span: Span | None) -> Image:
+    def named(self, name: str, asked: Asked, platform: Platform, span: Span | None) -> Image:
+        """The image that a target names at `span`: a label, or the name of one elsewhere."""
         if is_label(name):
             package = asked.label.package
             return self.image(parse_label(name, package), platform, span, package)
@@ -363,65 +284,5 @@ def _no_image(asked: Asked, span: Span | None) -> BuildError:
     return BuildError("not-an-image", f"{label} is a group of files, not an image", span=span)
 
 
-def span_of_step(step: s.StepRecord, asked: Asked) -> Span | None:
-    """Where a step was called for in the BUILD file, or where its target was."""
-    return span_of_site(step.at[0]) if step.at else asked.span
-
-
-def _placed(error: BuildError, step: s.StepRecord) -> BuildError:
-    """The error at the step's place, with the rule that made the step."""
-    if error.span is None and step.at:
-        error.span = span_of_site(step.at[0])
-    inner = [Note(f"the step is made in {site.function}()", span_of_site(site)) for site in step.at[1:]]
-    if inner and not any(n.message == inner[0].message for n in error.notes):
-        error.notes = (*error.notes, *inner)
-    return error
-
-
-def _literal(step: s.Files, owner: Owner | None, here: Callable[[str], str], origin: Origin) -> list[Action]:
-    actions: list[Action] = []
-    for path, text in step.files:
-        dest = here(path)
-        name = posixpath.basename(dest)
-        source = LiteralSource((LiteralFile(name, text.encode(), int(step.mode, 8)),), origin=origin)
-        actions.append(CopyAction(source=source, paths=(name,), dest=dest, owner=owner, wildcards=False))
-    return actions
-
-
-def _destination(full: str, written: str) -> str:
-    """`full` with a slash at its end where the destination is written as a folder."""
-    folder = written in (".", "..") or written.endswith(("/", "/.", "/.."))
-    return f"{full}/" if folder and full != "/" else full
-
-
-def _owner(text: str | None) -> Owner | None:
-    if text is None:
-        return None
-    user, _, group = text.partition(":")
-    return Owner(user, group)
-
-
 def _command(stage: Stage, command: str | Sequence[str]) -> tuple[str, ...]:
     return shell_argv(stage.config, command) if isinstance(command, str) else tuple(command)
-
-
-def _shortened(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-    return ", ".join(paths[:4]) + more
-
-
-def _title(step: s.StepRecord) -> str:
-    """How a step is called in front of people."""
-    if isinstance(step, s.Run):
-        text = step.command if isinstance(step.command, str) else " ".join(step.command)
-        return step.title or "run " + text
-    if isinstance(step, s.Copy):
-        origin = f"{step.from_}: " if step.from_ else ""
-        return f"{'extract' if step.unpack else 'copy'} {origin}{_shortened(step.srcs)} to {step.dest}"
-    if isinstance(step, s.Files):
-        return "files " + ", ".join(path for path, _ in step.files)
-    if isinstance(step, s.Symlink):
-        return f"symlink {step.path} to {step.target}"
-    if isinstance(step, s.Mkdir | s.Workdir):
-        return f"{step.__struct_config__.tag} {step.path}"
-    return str(step.__struct_config__.tag)
