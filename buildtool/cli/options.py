@@ -27,7 +27,6 @@ NOT_YET = {
 NOT_YET_SWITCHES = {
     "--pull": "registries",
     "--push": "registries",
-    "--offline": "the recorded internet",
     "--tls-verify": "registries",
 }
 _OFF = ("false", "0", "off", "disabled=true")
@@ -74,6 +73,7 @@ _SUBJECT = (
     ),
     click.option("--flag", multiple=True, metavar="NAME=VALUE", help="A flag that select() asks about."),
     click.option("--locked", is_flag=True, help="Fail if buildtool.lock would change."),
+    click.option("--offline", is_flag=True, help="Use no network, nor change buildtool.lock."),
     click.option("--no-lock", is_flag=True, help="Neither read nor write buildtool.lock."),
 )
 
@@ -121,6 +121,7 @@ def request_of(
     network: str,
     locked: bool,
     no_lock: bool,
+    offline: bool = False,
     secret: tuple[str, ...] = (),
     ssh: tuple[str, ...] = (),
     allow: tuple[str, ...] = (),
@@ -134,8 +135,9 @@ def request_of(
     cache_to: tuple[str, ...] = (),
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
-    if locked and no_lock:
-        raise BuildError("bad-usage", "--locked and --no-lock contradict each other")
+    if no_lock and (locked or offline):
+        other = "--locked" if locked else "--offline"
+        raise BuildError("bad-usage", f"{other} and --no-lock contradict each other")
     subject = parse_subject(what, file=file, target=target, build_args=build_arg, contexts=build_context)
     if isinstance(subject, LabelSubject) and network != "default":
         raise BuildError(
@@ -161,6 +163,7 @@ def request_of(
         no_cache,
         locked,
         not no_lock,
+        offline,
         lending=parse_lending(secret, ssh, allow, os.environ),
         flags=flag,
         cache_from=tuple(parse_cache_from(text) for text in cache_from),

@@ -4,7 +4,7 @@ A build that has everything never makes any of it, nor imports what it is made o
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from buildtool.archives.fetch import Fetchers, HttpFetcher
     from buildtool.archives.git import Git
     from buildtool.archives.http import Web
+    from buildtool.archives.mirrors import Mirrors
     from buildtool.archives.pypi import WheelIndex
 
 #: Steps of the plan count from 0; what happens before there is a plan comes before them.
@@ -36,6 +37,7 @@ class Outside:
 
     `folder` is where a `buildtool.toml` may name mirrors; `instants` are the lock's;
     `git_login` gives the Authorization header for a host of repositories, empty for none.
+    With `offline` nothing is asked of a network: BuildError `offline`, naming what was needed.
     """
 
     def __init__(
@@ -45,19 +47,24 @@ class Outside:
         instants: Callable[[], tuple[int, ...]],
         progress: Progress,
         git_login: Callable[[str], str] = lambda host: "",
+        offline: bool = False,
     ) -> None:
         self._git_login = git_login
         self._store = store
         self._folder = folder
         self._instants = instants
         self._progress = progress
+        self._offline = offline
 
     def fetch_file(self, step: FetchSource, advance: Advance) -> None:
         """Put the file's bytes among the blobs."""
+        self._ask(f"fetch {step.name}")
         self._fetchers.fetch_file(step, advance)
 
     def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
         """Put a layer blob of an image among the blobs."""
+        if not step.location.startswith("oci-layout:"):
+            self._ask(f"fetch layer {digest} of {step.reference or step.manifest}")
         self._fetchers.fetch_layer(step, digest, advance)
 
     def debian(self, request: DebianRequest) -> DebianPins:
@@ -101,7 +108,25 @@ class Outside:
 
     def fetch_git(self, step: GitSource) -> Digest:
         """Put the files of a commit among the blobs; their archive."""
+        self._ask(f"fetch commit {step.commit} of {public(step.url)}")
         return self._git.fetch(step)
+
+    def fetch_bodies(self, digests: Iterable[Digest]) -> None:
+        """Answers to steps are asked for again where they came from."""
+
+    def mirrors(self) -> "Mirrors":
+        """Where the archives are served for this machine."""
+        return self._http.mirrors
+
+    def _ask(self, what: str) -> None:
+        """Refuse to do something, where nothing may be asked of a network."""
+        if self._offline:
+            raise BuildError(
+                "offline",
+                f"cannot {what}: nothing is asked of the network",
+                hint="build once without --offline",
+                exit_status=1,
+            )
 
     @cached_property
     def _git(self) -> "Git":
@@ -113,6 +138,8 @@ class Outside:
     def _telling(self, what: str) -> Iterator[StepInfo]:
         """Show a step that belongs to no plan yet."""
         import time
+
+        self._ask(what)
 
         step = StepInfo(BEFORE_THE_PLAN, "resolve", what)
         begun = time.monotonic()

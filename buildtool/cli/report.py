@@ -5,7 +5,7 @@ from typing import Any
 
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError
-from buildtool.executor.api import Built, BuiltImage, BuiltIndex
+from buildtool.executor.api import Built, BuiltImage, BuiltIndex, BuiltStep
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -20,7 +20,7 @@ def write_iidfile(path: str, built: Built) -> None:
 
 
 def write_metadata(path: str, built: Built, request: BuildRequest) -> None:
-    """buildx's keys, and ours: `hermetic` and the steps that make it false; a list for several images."""
+    """buildx's keys, and ours: `hermetic`, and every process of the image; a list for several images."""
     import json
 
     records = [index_metadata(index, request) for index in built.indexes]
@@ -42,6 +42,7 @@ def metadata_of(image: BuiltImage, request: BuildRequest) -> dict[str, Any]:
         "containerimage.digest": str(image.manifest),
         "hermetic": image.hermetic,
         "source-date-epoch": request.epoch,
+        "steps": [_step(step) for step in image.steps],
     }
     if request.names:
         record["image.name"] = ",".join(n.full for n in request.names)
@@ -67,6 +68,13 @@ def index_metadata(index: BuiltIndex, request: BuildRequest) -> dict[str, Any]:
     if request.names:
         record["image.name"] = ",".join(n.full for n in request.names)
     return record
+
+
+def _step(step: BuiltStep) -> dict[str, Any]:
+    """A process: its instruction, and whether what it did follows from its inputs and the lock."""
+    place = f"{step.span.file}:{step.span.line}" if step.span else ""
+    record = {"title": step.title, "stage": step.stage, "place": place, "network": step.network}
+    return {**record, "hermetic": step.hermetic}
 
 
 def _platform(image: BuiltImage) -> dict[str, str]:

@@ -48,6 +48,7 @@ Subject: TypeAlias = DockerfileSubject | LabelSubject
 class BuildRequest:
     """All that a build depends on, and where its result goes; `epoch` in seconds.
 
+    `update` are patterns of pins to find anew, `prune` drops those that nothing asks for.
     `beside` says what is told about an image next to it: `provenance`, `spdx`, `cyclonedx`.
     """
 
@@ -64,6 +65,9 @@ class BuildRequest:
     no_cache: bool = False
     locked: bool = False
     use_lock: bool = True
+    offline: bool = False
+    update: tuple[str, ...] = ()
+    prune: bool = False
     lending: Lending = Lending()
     flags: tuple[str, ...] = ()
     cache_from: tuple[CacheSpec, ...] = ()

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING
 
 from buildtool.cli.contexts import open_elsewhere, open_folder
 from buildtool.cli.lending import hosts_of
+from buildtool.cli.lockfile import LockFile
 from buildtool.cli.outside import Outside
+from buildtool.cli.recorded import Internet
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services, Targets
 from buildtool.cli.writing import ROOTS, write
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import BuildOptions, Built, BuiltImage
+from buildtool.executor.api import BuildOptions, Built, BuiltImage, Lent
 from buildtool.executor.progress import Progress
 from buildtool.graph.model import Image, Index, Platform
-from buildtool.lock.model import FILE_NAME, Lock
+from buildtool.lock.model import Lock
 from buildtool.lock.resolve import Pins
+from buildtool.lock.update import dropped, restored
 from buildtool.store import Store
 
 if TYPE_CHECKING:
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
     from buildtool.registry.client import Registries
 
 
+#: How often a build begins again because another one changed what it had pinned.
+_ATTEMPTS = 4
+
+
 class Session:
     """A request being carried out on the user's store; a context manager."""
 
@@ -40,8 +47,9 @@ class Session:
         self.request = request
         self.progress = progress
         self.store = Store.open()
-        self._lock_path = ""
-        self._told_of_lock = False
+        self._lock_file = LockFile()
+        #: Patterns of the pins that are found anew, until they have been.
+        self._moving = request.update
         self._pins: Pins | None = None
         self._outside: Outside | None = None
         self.checker: Checker | None = None
@@ -73,32 +81,19 @@ class Session:
         return tuple(roots)
 
     def build(self) -> Built:
-        """Carry the graph out; the lock is written as soon as something new is pinned."""
-        from buildtool.executor.run import Executor
+        """Carry the graph out; the lock is written as soon as something new is pinned.
 
-        with self.store.results.batch():
-            roots = self.roots()
-        self._write_lock()
-        assert self._pins is not None
-        assert self._outside is not None
-        present = self._pins.clock(lambda: int(time.time()))
-        ledger = self._ledger()
-        with self.request.lending.lent(os.environ) as lent:
-            options = BuildOptions(
-                jobs=self.request.jobs,
-                present=present,
-                no_cache=self.request.no_cache,
-                compression=self.request.compression,
-                runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
-                lent=lent,
-                root=any(output.kind in ROOTS for output in self.request.outputs),
-                ledger=ledger,
-            )
-            built = Executor(self.store, self._outside, self.progress, options).build(roots)
-        if built.used_network:
-            self._pins.record_clock(present)
-            self._write_lock()
-        self._remember(roots, built)
+        What others wrote into it meanwhile counts: the build then begins again.
+        """
+        for _ in range(_ATTEMPTS):
+            ledger = self._ledger()
+            built = self._attempt(ledger)
+            if self._lock_file.keep(self._found(done=True)):
+                break
+            self._moving = ()
+        else:
+            path = self._lock_file.path
+            raise BuildError("lock-busy", f"other builds keep changing {path}", hint="run the build again")
         for image in built.images:
             self._warn_of_network(image)
         if ledger is not None and self.request.cache_to:
@@ -115,6 +110,42 @@ class Session:
                 self.progress.warned,
             )
         return built
+
+    def _attempt(self, ledger: "Ledger | None") -> Built:
+        from buildtool.executor.run import Executor
+
+        with self.store.results.batch():
+            roots = self.roots()
+        self._lock_file.keep(self._found())
+        assert self._pins is not None
+        assert self._outside is not None
+        present = self._pins.clock(lambda: int(time.time()))
+        authority = os.path.join(self.store.path, "authority")
+        internet = Internet(self._pins, self._outside.mirrors, authority, self.request.offline)
+        try:
+            with self.request.lending.lent(os.environ) as lent:
+                options = self._options(present, lent, ledger)
+                executor = Executor(self.store, self._outside, internet, self.progress, options)
+                built = executor.build(roots)
+            if built.used_network:
+                self._pins.record_clock(present)
+        finally:
+            self._lock_file.keep(self._found())
+        self._remember(roots, built)
+        return built
+
+    def _options(self, present: int, lent: Lent, ledger: "Ledger | None") -> BuildOptions:
+        return BuildOptions(
+            jobs=self.request.jobs,
+            present=present,
+            no_cache=self.request.no_cache,
+            compression=self.request.compression,
+            runtime=os.environ.get("BUILDTOOL_RUNTIME") or None,
+            lent=lent,
+            root=any(output.kind in ROOTS for output in self.request.outputs),
+            ledger=ledger,
+            offline=self.request.offline,
+        )
 
     def _ledger(self) -> "Ledger | None":
         """What the build takes from other caches and gives to them, where that was asked for."""
@@ -134,7 +165,7 @@ class Session:
     def _open_registries(self) -> "Registries":
         from buildtool.registry.client import open_registries
 
-        return open_registries(os.path.dirname(self._lock_path) or os.getcwd())
+        return open_registries(os.path.dirname(self._lock_file.path) or os.getcwd())
 
     def _remember(self, roots: Sequence[Image | Index], built: Built) -> None:
         """Keep what explains the next build, and where the images of this one come from."""
@@ -153,7 +184,7 @@ class Session:
         """What the images of this place were made of when they were last built."""
         from buildtool.cli.accounts import Accounts
 
-        return Accounts(self.store, self._lock_path)
+        return Accounts(self.store, self._lock_file.path)
 
     def write(self, built: Built) -> tuple[str, ...]:
         """Name the images in the store and write the outputs; the places that were written."""
@@ -242,17 +273,17 @@ class Session:
 
     def _services(self, folder: str, text: bytes | None = None) -> Services:
         """The services of a build whose lock is in `folder`, or is a `text` that came with its context."""
-        from buildtool.lock.read import loads, read
-
-        lock = Lock()
-        if self.request.use_lock and text is None:
-            self._lock_path = os.path.join(folder, FILE_NAME)
-            lock = read(self._lock_path)
-        elif self.request.use_lock and text:
-            lock = loads(text, FILE_NAME)
+        self._lock_file = LockFile(folder, text, self.progress) if self.request.use_lock else LockFile()
         if self._outside is None:
             self._outside = self._outside_of(folder)
-        self._pins = Pins(lock, self._outside, self.request.locked)
+        start, anew = dropped(self._lock_file.lock, self._moving)
+        self._pins = Pins(
+            start,
+            self._outside,
+            self.request.locked or self.request.offline,
+            "--offline" if self.request.offline else "--locked",
+            anew,
+        )
         services = Services(
             self._pins,
             Remembered(self.store.results),
@@ -272,31 +303,35 @@ class Session:
             else []
         )
         login = partial(self.request.lending.git_login, os.environ, hosts_of(named))
-        return Outside(self.store, folder, self._instants, self.progress, login)
+        return Outside(self.store, folder, self._instants, self.progress, login, self.request.offline)
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()
 
     # ------------------------------------------------------------ results
 
-    def _write_lock(self) -> None:
-        if not self.request.use_lock or self._pins is None or not self._pins.changed:
-            return
-        if self._lock_path:
-            from buildtool.lock.write import write as write_lock
+    def _found(self, *, done: bool = False) -> Lock:
+        """The lock as it should be written.
 
-            write_lock(self._lock_path, self._pins.lock)
-        elif not self._told_of_lock:
-            self._told_of_lock = True
-            self.progress.warned(
-                Warned(
-                    "lock-not-kept",
-                    "what this build pinned is not kept: its context is not a folder of this machine",
-                    hint=f"a {FILE_NAME} beside its Dockerfile would be obeyed",
-                )
-            )
+        Pins that were to move leave it once the build is `done`, and so do those that it did
+        not ask for, where it is to prune them.
+        """
+        if self._pins is None:
+            return self._lock_file.lock
+        if done:
+            return self._pins.pruned() if self.request.prune else self._pins.lock
+        return restored(self._lock_file.lock, self._pins.lock) if self._moving else self._pins.lock
 
     def _warn_of_network(self, image: BuiltImage) -> None:
+        recorded = [step.title for step in image.steps if step.network == "recorded"]
+        if recorded and not self.request.use_lock:
+            self.progress.warned(
+                Warned(
+                    "recording-not-kept",
+                    f"what the network answered is not kept: {recorded[0]}",
+                    hint="without --no-lock it would be in buildtool.lock, and the next build the same",
+                )
+            )
         if image.hermetic:
             return
         first, more = image.network_steps[0], len(image.network_steps) - 1

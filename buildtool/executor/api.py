@@ -1,14 +1,17 @@
 """What a caller of the executor hands in and gets back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from buildtool.diag import Span
 from buildtool.digest import Digest
 from buildtool.graph.model import FetchSource, GitSource, ImageSource, Platform
+from buildtool.lock.exchanges import Exchange, RunPins
 
 if TYPE_CHECKING:
     from buildtool.executor.travel import Ledger
+    from buildtool.network.settings import Settings
 
 #: The entitlement of a step to every privilege that we have.
 INSECURE = "security.insecure"
@@ -28,6 +31,28 @@ class Fetcher(Protocol):
     def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
         """Put a layer blob of an image among the blobs; BuildError if it cannot be had."""
 
+    def fetch_bodies(self, digests: Iterable[Digest]) -> None:
+        """Put answers to steps among the blobs, as far as they are kept anywhere but where they came from."""
+
+
+class Recorded(Protocol):
+    """What a lock knows of the internet, and how this machine reaches it.  Used from several threads."""
+
+    def recording(self, step: str) -> RunPins | None:
+        """The recording of the step with this action key."""
+
+    def known(self, place: str) -> tuple[Exchange, ...]:
+        """What a step called `place` need not ask of the outside."""
+
+    def may_record(self, place: str) -> None:
+        """BuildError if no recording of the step called `place` may be added."""
+
+    def record(self, place: str, pins: RunPins) -> None:
+        """The step called `place` is done, and exchanged this with the internet."""
+
+    def settings(self) -> "Settings":
+        """How a step reaches the outside; clock and recording are filled in by the executor."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lent:
@@ -46,10 +71,10 @@ class Lent:
 class BuildOptions:
     """How to carry a graph out; none of it may change what comes out, but `present` for network steps.
 
-    `present` is the instant, in seconds, of the recording (the lock's clock), seen by
-    steps that use the network.  `compression` is `gzip` or `zstd`.  With `root` the
-    whole root filesystem of each image is also made an archive.  `ledger` is for caches that
-    travel.
+    `present` is the instant, in seconds, of recordings that are made (the lock's clock),
+    seen by steps that use the network.  `offline` refuses steps the host's network.
+    `compression` is `gzip` or `zstd`.  With `root` the whole root filesystem of each image is
+    also made an archive.  `ledger` is for caches that travel.
     """
 
     jobs: int
@@ -60,6 +85,26 @@ class BuildOptions:
     lent: Lent = Lent()
     root: bool = False
     ledger: "Ledger | None" = None
+    offline: bool = False
+
+
+#: The network that a process used: none, the recorded internet, or the host's.
+Reached: TypeAlias = Literal["none", "recorded", "host"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltStep:
+    """A process that an image came of; `title` as people see it, `span` where it is written down."""
+
+    title: str
+    stage: str
+    network: Reached
+    span: Span | None = None
+
+    @property
+    def hermetic(self) -> bool:
+        """Whether what it did followed from its inputs and the lock alone."""
+        return self.network != "host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +120,28 @@ class BuiltLayer:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """A finished image, its manifest and config among the store's blobs; `root` a tar of all its files."""
+    """A finished image, its manifest and config among the store's blobs; `root` a tar of all its files.
+
+    `steps` are the processes that it came of, those of other images whose files it took among them.
+    """
 
     manifest: Digest
     manifest_size: int
     config: Digest
     platform: Platform
     layers: tuple[BuiltLayer, ...]
-    hermetic: bool
-    network_steps: tuple[str, ...] = ()
+    steps: tuple[BuiltStep, ...] = ()
     root: Digest | None = None
+
+    @property
+    def hermetic(self) -> bool:
+        """Whether its digest follows from its inputs and the lock alone."""
+        return all(step.hermetic for step in self.steps)
+
+    @property
+    def network_steps(self) -> tuple[str, ...]:
+        """The titles of the steps that were not hermetic."""
+        return tuple(dict.fromkeys(step.title for step in self.steps if not step.hermetic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +157,7 @@ class BuiltIndex:
 class Built:
     """What a build gave: its images, the indexes that some of them are in, and how it went.
 
-    `used_network` asks for a lock's clock.
+    `used_network`: steps had the host's network, which asks for a lock's clock.
     """
 
     images: tuple[BuiltImage, ...]

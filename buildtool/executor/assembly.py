@@ -1,7 +1,7 @@
 """Assembly: a finished root filesystem and a config become an image among the store's blobs."""
 
 from buildtool.digest import parse_digest, sha256
-from buildtool.executor.api import BuiltImage, BuiltIndex, BuiltLayer
+from buildtool.executor.api import BuiltImage, BuiltIndex, BuiltLayer, BuiltStep
 from buildtool.executor.carry import Carrier
 from buildtool.executor.outputs import Chain
 from buildtool.graph.model import Image, Index
@@ -14,7 +14,7 @@ class Assembly:
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
 
-    def image(self, image: Image, chain: Chain) -> BuiltImage:
+    def image(self, image: Image, chain: Chain, steps: tuple[BuiltStep, ...]) -> BuiltImage:
         """Give every layer its stored form, write config and manifest."""
         from buildtool.oci.convert import assemble
 
@@ -29,8 +29,7 @@ class Assembly:
             config=sha256(config),
             platform=image.platform,
             layers=layers,
-            hermetic=not chain.network_steps,
-            network_steps=chain.network_steps,
+            steps=steps,
             root=self._carrier.flatten(chain) if self._carrier.options.root else None,
         )
 

@@ -10,6 +10,7 @@ import msgspec
 
 from buildtool.digest import Digest, Key, parse_digest
 from buildtool.executor.work import LayerRef, Outcome
+from buildtool.lock.exchanges import Exchange
 from buildtool.store import Store, chain_id
 
 if TYPE_CHECKING:
@@ -20,13 +21,18 @@ FORMS = ("none", "gzip", "zstd")
 
 
 class LayerResult(msgspec.Struct, frozen=True, array_like=True):
-    """What a filesystem step gave; `reached_out` stands for a watched process that wanted the network."""
+    """What a filesystem step gave.
+
+    `reached_out` stands for a watched process that wanted the network, and has no layer.
+    `exchanges` are what a process exchanged with the internet while it was recorded.
+    """
 
     diff_id: str
     size: int
     hermetic: bool
     reached_out: bool = False
     mended: tuple[str, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
 
 
 class Cache:
@@ -63,6 +69,11 @@ class Cache:
         if self._ledger is not None:
             # One without a blob has a snapshot here.
             self._ledger.bring(layer.diff_id for layer in layers if layer.blob)
+
+    def bodies(self, exchanges: Iterable[Exchange]) -> list[Digest]:
+        """The bodies of answers that are not there; the use of those that are is noted."""
+        bodies = dict.fromkeys(e.body for e in exchanges if e.body is not None)
+        return [body for body in bodies if not self._store.blobs.has(body)]
 
     def ref(self, diff_id: Digest, below: Digest | None, size: int) -> LayerRef | None:
         """A layer with the stored form that is there; None with neither a stored form nor a snapshot."""

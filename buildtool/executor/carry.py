@@ -3,13 +3,15 @@
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, Key, Plain, key_of, parse_digest
-from buildtool.executor.api import BuildOptions, Fetcher
+from buildtool.executor.api import BuildOptions, Fetcher, Reached, Recorded
 from buildtool.executor.cache import Cache, LayerResult
 from buildtool.executor.emulation import runs_here
 from buildtool.executor.flattening import flattened
@@ -27,6 +29,7 @@ from buildtool.executor.outputs import (
 from buildtool.executor.plan import Node
 from buildtool.executor.pool import WorkerProcess
 from buildtool.executor.progress import Progress
+from buildtool.executor.reaching import Keys, keys_of, replayed
 from buildtool.executor.specs import file_work, run_work, trees_of
 from buildtool.executor.supply import Supply
 from buildtool.executor.work import (
@@ -39,6 +42,7 @@ from buildtool.executor.work import (
     LayerRef,
     LiteralTree,
     Outcome,
+    RunWork,
     Spec,
 )
 from buildtool.graph.ignore import IgnoreMatcher
@@ -53,12 +57,12 @@ from buildtool.graph.model import (
     Platform,
     Run,
 )
-from buildtool.layers.finishers import FINISHERS
-from buildtool.sandbox import clock
+from buildtool.lock.exchanges import RunPins, run_pins
+from buildtool.network.settings import Settings
 from buildtool.store import Store
 
-#: Moves when the sandbox changes what a process sees, or what is kept of what it leaves behind.
-SANDBOX = 1
+#: A process as work, at an instant and with a network.
+MakeWork: TypeAlias = Callable[[int, str, Settings | None], RunWork]
 
 _TAIL_BYTES = 32 << 10
 _TAIL_ROWS = 30
@@ -78,14 +82,15 @@ class Carrier:
     def __init__(
         self,
         store: Store,
-        cache: Cache,
         fetcher: Fetcher,
+        recorded: Recorded,
         progress: Progress,
         options: BuildOptions,
     ) -> None:
         self.store = store
-        self.cache = cache
+        self.cache = Cache(store, options.ledger)
         self.options = options
+        self._recorded = recorded
         self.supply = Supply(store, fetcher, progress)
         self._progress = progress
         self._fresh: set[Key] = set()
@@ -128,7 +133,7 @@ class Carrier:
         chain = Chain()
         for layer in step.layers:
             self.supply.know(step, layer)
-            chain = chain.on_top(LayerRef(layer.diff_id, layer.digest), "", ())
+            chain = chain.on_top(LayerRef(layer.diff_id, layer.digest), "")
         return chain
 
     def _local(self, step: LocalSource) -> LocalFiles:
@@ -155,33 +160,38 @@ class Carrier:
         return now
 
     def _layer(self, node: Node, step: FileOp | Run, known: dict[int, Output]) -> Chain | None:
-        base = self._base(step, known)
-        for name in self._keys(step, known):
-            if self.options.no_cache and name not in self._fresh:
-                return None
-            found = self.cache.layer(name, base.chain_id)
-            if found is None:
-                return None
-            result, ref = found
-            if ref is not None:
-                return base.on_top(ref, node.info.title, self._network_steps(node, known, result.hermetic))
-        return None
+        base, keys = self._base(step, known), self._keys(step, known)
+        still = self._kept(keys.still, base)
+        if still is not None and still[1] is not None:
+            return base.on_top(still[1], node.info.title)
+        watched_first = keys.still is not None and keys.recording is None
+        online = None if watched_first and still is None else self._kept(keys.online, base)
+        if online is None or online[1] is None:
+            return None
+        if isinstance(step, Run) and step.network == "default" and not self._recalled(step, keys, online[0]):
+            return None
+        return base.on_top(online[1], node.info.title, _reached(step))
 
-    def _keys(self, step: FileOp | Run, known: dict[int, Output]) -> tuple[Key, ...]:
-        """The step's action key; for a Run that may need the network, a second one with the instant."""
+    def _kept(self, name: Key | None, base: Chain) -> tuple[LayerResult, LayerRef | None] | None:
+        if name is None or (self.options.no_cache and name not in self._fresh):
+            return None
+        return self.cache.layer(name, base.chain_id)
 
-        world: Plain = None if isinstance(step, FileOp) else _world(step)
-        around = step.proxies if isinstance(step, Run) else ()
-        proxies: dict[str, Plain] = {"proxies": [list(pair) for pair in around]} if around else {}
+    def _recalled(self, step: Run, keys: Keys, result: LayerResult) -> bool:
+        """See to it that the lock has the recording of a result; False if its bodies are gone."""
+        recording = keys.recording
+        missing = self.cache.bodies(result.exchanges if recording is None else recording.exchanges)
+        if recording is None and missing:
+            return False
+        recording = recording or run_pins(keys.action, self.options.present, result.exchanges)
+        self._recorded.record(step.place, recording)
+        return True
 
-        def of(**extra: int) -> Key:
-            return key(step, lambda s: identity(known[id(s)]), world=world, **proxies, **extra)
+    def _keys(self, step: FileOp | Run, known: dict[int, Output]) -> Keys:
+        def of(**extra: Plain) -> Key:
+            return key(step, lambda s: identity(known[id(s)]), **extra)
 
-        if isinstance(step, FileOp) or step.network == "none":
-            return (of(),)
-        if step.network == "host":
-            return (of(present=self.options.present),)
-        return (of(), of(present=self.options.present))
+        return keys_of(step, of, self.options.present, self._recorded)
 
     @staticmethod
     def _base(step: FileOp | Run, known: dict[int, Output]) -> Chain:
@@ -191,60 +201,94 @@ class Carrier:
         assert isinstance(output, Chain)
         return output
 
-    @staticmethod
-    def _network_steps(node: Node, known: dict[int, Output], hermetic: bool) -> tuple[str, ...]:
-        inherited = [s for o in known.values() if isinstance(o, Chain) for s in o.network_steps]
-        return tuple(dict.fromkeys(inherited if hermetic else [*inherited, node.info.title]))
-
     # ------------------------------------------------------------ making
 
     def carry_out(self, node: Node, known: dict[int, Output]) -> tuple[Output, How]:
         """Make the node's output, or find that another build just did."""
         step = node.step
         assert isinstance(step, FileOp | Run)
-        keys = self._keys(step, known)
-        with self.cache.only_one(keys[0]):
+        with self.cache.only_one(self._keys(step, known).action):
             output = self._layer(node, step, known)
             if output is not None:
                 return output, How()
             self.supply.bring(node, known)
             self.cache.bring(layer for o in known.values() if isinstance(o, Chain) for layer in o.layers)
-            result, outcome = self._make(node, step, known, keys)
-        base = self._base(step, known)
+            outcome, network = self._make(node, step, known)
         ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
-        chain = base.on_top(ref, node.info.title, self._network_steps(node, known, result.hermetic))
+        chain = self._base(step, known).on_top(ref, node.info.title, network)
         return chain, How(outcome.size, outcome.mended)
 
-    def _make(
-        self, node: Node, step: FileOp | Run, known: dict[int, Output], keys: tuple[Key, ...]
-    ) -> tuple[LayerResult, Outcome]:
+    def _make(self, node: Node, step: FileOp | Run, known: dict[int, Output]) -> tuple[Outcome, Reached]:
+        keys = self._keys(step, known)
         trees = trees_of(known, self._listing_file, lambda files: self.supply.git_archive(files.key))
         form = self.options.compression if node.exported else None
         if isinstance(step, FileOp):
             outcome = self._send(node, file_work(step, trees, form or "none"))
-            return self._keep(keys[0], "fileop", outcome, hermetic=True), outcome
-        lent = self.options.lent
-        if step.network != "host":
-            network = "none" if step.network == "none" else "watched"
-            if network == "none" or not self._known_to_reach_out(keys[0]):
-                outcome = self._send(node, run_work(step, trees, step.clock, network, form, lent))
-                if not outcome.reached_out:
-                    return self._keep(keys[0], "run", outcome, hermetic=True), outcome
-                self.cache.keep(keys[0], "run", LayerResult("", 0, False, reached_out=True))
-                self._fresh.add(keys[0])
-        outcome = self._send(node, run_work(step, trees, self.options.present, "host", form, lent))
-        return self._keep(keys[-1], "run", outcome, hermetic=False), outcome
+            self._keep(keys.action, "fileop", outcome)
+            return outcome, "none"
 
-    def _known_to_reach_out(self, name: Key) -> bool:
-        found = self.cache.layer(name, None)
+        def work(clock: int, network: str, internet: Settings | None = None) -> RunWork:
+            return run_work(step, trees, clock, network, form, self.options.lent, internet)
+
+        if keys.still is not None and (keys.online is None or not self._known_to_reach_out(keys)):
+            network = "none" if keys.online is None else "watched"
+            outcome = self._send(node, work(step.clock, network))
+            if not outcome.reached_out:
+                self._keep(keys.still, "run", outcome)
+                return outcome, "none"
+            self.cache.keep(keys.still, "run", LayerResult("", 0, False, reached_out=True))
+            self._fresh.add(keys.still)
+        assert keys.online is not None
+        if step.network == "host":
+            if self.options.offline:
+                raise _offline(node)
+            outcome = self._send(node, work(self.options.present, "host"))
+            self._keep(keys.online, "run", outcome, hermetic=False)
+        elif keys.recording is not None:
+            outcome = self._replay(node, step, keys, keys.recording, work)
+        else:
+            outcome = self._record(node, step, keys, work)
+        return outcome, _reached(step)
+
+    def _known_to_reach_out(self, keys: Keys) -> bool:
+        if keys.recording is not None:
+            return True
+        found = None if keys.still is None else self.cache.layer(keys.still, None)
         return found is not None and found[0].reached_out
 
-    def _keep(self, name: Key, kind: str, outcome: Outcome, *, hermetic: bool) -> LayerResult:
-        result = LayerResult(outcome.diff_id, outcome.size, hermetic, mended=outcome.mended)
+    def _replay(self, node: Node, step: Run, keys: Keys, recording: RunPins, work: MakeWork) -> Outcome:
+        """Carry a step out whose every request the lock knows the answer to."""
+        self.supply.bodies(self.cache.bodies(recording.exchanges))
+        internet = msgspec.structs.replace(
+            self._recorded.settings(), clock=recording.clock, strict=True, known=recording.exchanges
+        )
+        outcome = self._send(node, work(recording.clock, "recorded", internet))
+        self._keep(replayed(keys.action, recording), "run", outcome)
+        self._recorded.record(step.place, recording)
+        return outcome
+
+    def _record(self, node: Node, step: Run, keys: Keys, work: MakeWork) -> Outcome:
+        """Carry a step out that may ask the outside for what no step of the lock was answered before."""
+        self._recorded.may_record(step.place)
+        present, known = self.options.present, self._recorded.known(step.place)
+        internet = msgspec.structs.replace(
+            self._recorded.settings(), clock=present, strict=False, known=known
+        )
+        outcome = self._send(node, work(present, "recorded", internet))
+        recording = run_pins(keys.action, present, outcome.exchanges)
+        assert keys.online is not None
+        for name in (keys.online, replayed(keys.action, recording)):
+            self._keep(name, "run", outcome)
+        self._recorded.record(step.place, recording)
+        return outcome
+
+    def _keep(self, name: Key, kind: str, outcome: Outcome, *, hermetic: bool = True) -> None:
+        result = LayerResult(
+            outcome.diff_id, outcome.size, hermetic, mended=outcome.mended, exchanges=outcome.exchanges
+        )
         self.cache.keep_form(outcome)
         self.cache.keep(name, kind, result)
         self._fresh.add(name)
-        return result
 
     # ------------------------------------------------------------ forms of what is made
 
@@ -290,9 +334,9 @@ class Carrier:
         except BuildError as e:
             if e.code in ("corrupt-blob", "missing-blob"):
                 raise LayerMissing(e.message) from e
-            if e.code == "run-failed":
-                e.output = tail.text()
             step = node.step
+            if isinstance(step, Run):
+                e.output = tail.text()
             if isinstance(step, Run) and not runs_here(step.platform.architecture):
                 raise _no_emulator(step.platform, e) from e
             raise
@@ -327,13 +371,18 @@ class Carrier:
             return path
 
 
-def _world(step: Run) -> Plain:
-    """What a process's layer depends on beside the step itself: the versions of what we do to it."""
-    return {
-        "sandbox": SANDBOX,
-        "clock": clock.VERSION if step.frozen else 0,
-        "finishers": [[name, FINISHERS[name].version] for name in step.finishers],
-    }
+def _reached(step: FileOp | Run) -> Reached:
+    """The network of a process that reached out."""
+    return "host" if isinstance(step, Run) and step.network == "host" else "recorded"
+
+
+def _offline(node: Node) -> BuildError:
+    return BuildError(
+        "offline",
+        f"the step has the network of this machine, which is not to be used: {node.info.title}",
+        hint="take --network=host away, so that its requests are recorded, or build without --offline",
+        exit_status=1,
+    )
 
 
 def _no_emulator(platform: Platform, error: BuildError) -> BuildError:

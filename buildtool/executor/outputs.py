@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from buildtool.digest import Digest, Key, Plain
+from buildtool.executor.api import Reached
 from buildtool.executor.local import Listing
 from buildtool.executor.work import ChainTree, FileTree, LayerRef, LiteralTree
 from buildtool.store import chain_id
@@ -11,19 +12,17 @@ from buildtool.store import chain_id
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A tree made of layers; `titles` of the steps that made them, `network_steps` of those not hermetic."""
+    """A tree made of layers; `titles` of the steps that made them, `network` that of the last one."""
 
     layers: tuple[LayerRef, ...] = ()
     chain_id: Digest | None = None
     titles: tuple[str, ...] = ()
-    network_steps: tuple[str, ...] = ()
+    network: Reached = "none"
 
-    def on_top(self, layer: LayerRef, title: str, network_steps: tuple[str, ...]) -> "Chain":
+    def on_top(self, layer: LayerRef, title: str, network: Reached = "none") -> "Chain":
         """This chain with one more layer."""
-        more = tuple(dict.fromkeys((*self.network_steps, *network_steps)))
-        return Chain(
-            (*self.layers, layer), chain_id(self.chain_id, layer.diff_id), (*self.titles, title), more
-        )
+        chain = chain_id(self.chain_id, layer.diff_id)
+        return Chain((*self.layers, layer), chain, (*self.titles, title), network)
 
     @property
     def tree(self) -> ChainTree:

@@ -11,19 +11,27 @@ the worker process, at most `jobs` steps at once.  A failure stops the others.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import INSECURE, BuildOptions, Built, BuiltImage, BuiltIndex, Fetcher
+from buildtool.executor.api import (
+    INSECURE,
+    BuildOptions,
+    Built,
+    BuiltImage,
+    BuiltIndex,
+    BuiltStep,
+    Fetcher,
+    Recorded,
+)
 from buildtool.executor.assembly import Assembly
-from buildtool.executor.cache import Cache
 from buildtool.executor.carry import Carrier
 from buildtool.executor.outputs import Chain, Nothing, Output
 from buildtool.executor.plan import Node, plan
 from buildtool.executor.progress import Finished, Progress, StepInfo
 from buildtool.executor.work import LayerMissing
-from buildtool.graph.model import Image, Index, Run, Step
+from buildtool.graph.model import Image, Index, Run, Step, walk
 from buildtool.store import Store
 
 if TYPE_CHECKING:
@@ -37,16 +45,22 @@ _ATTEMPTS = 4
 
 
 class Executor:
-    """Builds graphs on one store.  `fetcher` brings what is not there, `progress` hears of it."""
+    """Builds graphs on one store.
+
+    `fetcher` brings what is not there, `recorded` knows what steps ask of the internet,
+    `progress` hears of it all.
+    """
 
     def __init__(
         self,
         store: Store,
         fetcher: Fetcher,
+        recorded: Recorded,
         progress: Progress,
         options: BuildOptions,
     ) -> None:
         self._store = store
+        self._recorded = recorded
         self._fetcher = fetcher
         self._progress = _OneAtATime(progress)
         self._options = options
@@ -64,13 +78,7 @@ class Executor:
         steps: list[Step] = list(roots)
         nodes = plan(steps)
         _check_entitlements(nodes, self._options.lent.allow)
-        carrier = Carrier(
-            self._store,
-            Cache(self._store, self._options.ledger),
-            self._fetcher,
-            self._progress,
-            self._options,
-        )
+        carrier = Carrier(self._store, self._fetcher, self._recorded, self._progress, self._options)
         try:
             # Results of quick steps are committed together, twice a second; a sync for each
             # would take as long as many a step.
@@ -115,12 +123,12 @@ class _Build:
         indexes: list[BuiltIndex] = []
         for root in roots:
             if isinstance(root, Index):
-                of_root = tuple(assembly.image(image, self._rootfs(image)) for image in root.images)
+                of_root = tuple(self._image(assembly, image) for image in root.images)
                 indexes.append(assembly.index(root, of_root))
                 images += of_root
             else:
-                images.append(assembly.image(root, self._rootfs(root)))
-        used = any(i.network_steps for i in images)
+                images.append(self._image(assembly, root))
+        used = not all(i.hermetic for i in images)
         return Built(tuple(images), self.executed, self.cached, used, tuple(indexes))
 
     def _store_all(self) -> None:
@@ -130,12 +138,19 @@ class _Build:
             if isinstance(output, Chain) and node.info.kind in _WORK:
                 self.carrier.compress(output, len(output.layers))
 
-    def _rootfs(self, image: Image) -> Chain:
-        if image.rootfs is None:
-            return Chain()
-        output = self.outputs[id(image.rootfs)]
-        assert isinstance(output, Chain)
-        return output
+    def _image(self, assembly: Assembly, image: Image) -> BuiltImage:
+        rootfs = Chain() if image.rootfs is None else self.outputs[id(image.rootfs)]
+        assert isinstance(rootfs, Chain)
+        return assembly.image(image, rootfs, tuple(self._processes(image)))
+
+    def _processes(self, image: Image) -> Iterator[BuiltStep]:
+        """The processes that an image came of, in the order of the plan."""
+        needed = {id(step) for step in walk([image])}
+        for node in self.nodes:
+            if isinstance(node.step, Run) and id(node.step) in needed:
+                output = self.outputs[id(node.step)]
+                assert isinstance(output, Chain)
+                yield BuiltStep(node.info.title, node.info.stage, output.network, node.info.span)
 
     def _inputs(self, node: Node) -> dict[int, Output] | None:
         found = {id(i.step): self.outputs.get(id(i.step)) for i in node.inputs}

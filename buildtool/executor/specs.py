@@ -42,6 +42,7 @@ from buildtool.graph.model import (
 )
 from buildtool.graph.mounts import BindMount, Mount, SecretMount, SshMount, TmpfsMount
 from buildtool.graph.unpacking import JoinAction, UnpackArchiveAction, UnpackWheelAction
+from buildtool.network.settings import Settings
 
 #: The tree of an input, by `id` of its step.
 Trees = Mapping[int, Tree]
@@ -79,9 +80,17 @@ def file_work(step: FileOp, trees: Trees, compression: str) -> FileWork:
 
 
 def run_work(
-    step: Run, trees: Trees, clock: int, network: str, compression: str | None, lent: Lent
+    step: Run,
+    trees: Trees,
+    clock: int,
+    network: str,
+    compression: str | None,
+    lent: Lent,
+    internet: Settings | None = None,
 ) -> RunWork:
     """A Run as work, at an instant and with a network of the caller's choice.
+
+    In the recorded internet we are the proxy: the process is told of no other.
 
     BuildError `secret-missing` or `agent-missing` where it needs what nobody lent.
     """
@@ -89,7 +98,7 @@ def run_work(
     return RunWork(
         base=_chain(step.base, trees),
         argv=step.argv,
-        env=_environment(step),
+        env=_environment(step) if internet is None else step.env,
         cwd=step.cwd,
         user=step.user,
         clock=clock,
@@ -101,6 +110,7 @@ def run_work(
         architecture=step.platform.architecture,
         compression=compression,
         insecure=step.security == "insecure",
+        internet=internet,
     )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, Key, parse_digest
@@ -49,6 +50,11 @@ class Supply:
 
             with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
                 list(pool.map(self._fetch, missing.values()))
+
+    def bodies(self, digests: Sequence[Digest]) -> None:
+        """Bring answers to steps that are not in the store, if they are kept elsewhere."""
+        if digests:
+            self._fetcher.fetch_bodies(digests)
 
     def _lacking(self, source: Node) -> str:
         """What a source has to bring before it can be used, by a name; empty if it is there."""

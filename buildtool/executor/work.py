@@ -13,6 +13,8 @@ import msgspec
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.graph.mounts import Sharing
+from buildtool.lock.exchanges import Exchange
+from buildtool.network.settings import Settings
 from buildtool.store import chain_id
 
 
@@ -206,7 +208,11 @@ MountWork: TypeAlias = BindWork | CacheWork | TmpfsWork | SecretWork | SshWork
 
 
 class RunWork(msgspec.Struct, frozen=True, tag="run"):
-    """Carry out a Run.  `network` is `none`, `watched` (none, and say if it was wanted) or `host`."""
+    """Carry out a Run.
+
+    `network` is `none`, `watched` (none, and say if it was wanted), `host`, or `recorded`, as
+    `internet` says.
+    """
 
     base: ChainTree
     argv: tuple[str, ...]
@@ -222,6 +228,7 @@ class RunWork(msgspec.Struct, frozen=True, tag="run"):
     architecture: str
     compression: str | None
     insecure: bool = False
+    internet: Settings | None = None
 
 
 class VolumeWork(msgspec.Struct, frozen=True, array_like=True):
@@ -275,7 +282,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `size` is that of the tar; `blob` and `blob_size` are empty where no stored
     form was made.  `reached_out`: a watched process wanted the network, and there
-    is no layer.  `status` is the exit status of a launched process.
+    is no layer.  `status` is the exit status of a launched process, `exchanges` what one in the
+    recorded internet asked for and got.
     """
 
     diff_id: str = ""
@@ -286,6 +294,7 @@ class Outcome(msgspec.Struct, frozen=True):
     reached_out: bool = False
     mended: tuple[str, ...] = ()
     status: int = 0
+    exchanges: tuple[Exchange, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True):

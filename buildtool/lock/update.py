@@ -39,6 +39,13 @@ def dropped(lock: Lock, patterns: Sequence[str]) -> tuple[Lock, frozenset[str]]:
     return replace(lock, clock=clock, **changed), anew  # type: ignore[arg-type]
 
 
+def restored(before: Lock, found: Lock) -> Lock:
+    """What was found so far, and what was there before where nothing has been found instead."""
+    tables = {name: {**getattr(before, name), **getattr(found, name)} for name in _TABLES}
+    clock = before.clock if found.clock is None else found.clock
+    return replace(found, clock=clock, **tables)  # type: ignore[arg-type]
+
+
 def _left(pins: Mapping[str, _P], patterns: Sequence[str], found: set[str]) -> dict[str, _P]:
     """The pins that no pattern matches; those that matched are added to `found`."""
     left: dict[str, _P] = {}

@@ -5,7 +5,7 @@ process, unmount, finish (mend what is known to differ from build to build, set
 times), write the layer, and make the upper directory the layer's snapshot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from buildtool.diag import BuildError
 from buildtool.digest import parse_digest
 from buildtool.executor.steps.mounts import Seen, mounted
 from buildtool.executor.steps.owners import process_identity
+from buildtool.executor.steps.reach import reached
 from buildtool.executor.steps.roots import overlaid, prepare_upper
 from buildtool.executor.work import AttendWork, LaunchWork, Outcome, RunWork, chain_ids
 from buildtool.executor.workshop import Observer, Workshop
@@ -37,19 +38,22 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
         lower = held.enter_context(Stack(lowers, shop.xattr_prefix))
         staged = held.enter_context(shop.store.snapshots.stage())
         begun_ns = prepare_upper(staged.fs, lower)
-        root = held.enter_context(overlaid(shop, lowers, staged))
-        network = held.enter_context(Isolated()) if work.network != "host" else None
-        seen = held.enter_context(mounted(work.mounts, shop, observer))
-        process = _process(work, lower, seen, network)
-        watched = network if work.network == "watched" else None
-        ended = shop.sandbox.run(
-            process, root, observer.output, observer.cancel, stop=watched.reached_out if watched else None
-        )
-        if watched is not None and watched.reached_out():
+        reach = held.enter_context(reached(work, lower, shop))
+        root = held.enter_context(overlaid(shop, [*reach.lowers, *lowers], staged))
+        seen = reach.seen(held.enter_context(mounted(work.mounts, shop, observer)))
+        process = _process(work, lower, seen, reach.namespace)
+
+        def start(stop: Callable[[], bool] | None) -> Ended:
+            return shop.sandbox.run(process, root, observer.output, observer.cancel, stop=stop)
+
+        ran = reach.run(start, shop)
+        if ran is None:
             return Outcome(reached_out=True)
+        ended, exchanges = ran
         if ended.status != 0:
             raise _failed(work, ended)
         shop.overlays.unmount(root)
+        reach.clean(staged.fs, lower, shop)
         report = finish(
             staged.fs,
             lower,
@@ -67,7 +71,7 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
             staged, chain_id(below[-1] if below else None, parse_digest(outcome.diff_id))
         )
     mended = _summary(report.mended)
-    return msgspec.structs.replace(outcome, mended=mended)
+    return msgspec.structs.replace(outcome, mended=mended, exchanges=exchanges)
 
 
 def _summary(mended: Sequence[Mended]) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class Bench:
     def build(self, rootfs: Step | None, **options: object) -> Built:
         self.watch = Watch()
         chosen = BuildOptions(**({"jobs": 2, "present": EPOCH} | options))  # type: ignore[arg-type]
-        executor = Executor(self.store, Nowhere(), self.watch, chosen)
+        executor = Executor(self.store, Nowhere(), Nowhere(), self.watch, chosen)
         layers = 0
         below = rootfs
         while isinstance(below, FileOp):

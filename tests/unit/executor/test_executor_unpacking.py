@@ -57,7 +57,7 @@ class Bench:
 
     def layer(self, *actions: Action) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
         image = Image(FileOp(None, actions, EPOCH), ImageConfig(), LINUX, EPOCH, (History("step"),))
-        executor = Executor(self.store, Nowhere(), Progress(), BuildOptions(jobs=2, present=EPOCH))  # type: ignore[arg-type]
+        executor = Executor(self.store, Nowhere(), Nowhere(), Progress(), BuildOptions(jobs=2, present=EPOCH))  # type: ignore[arg-type]
         built = executor.build([image])
         (layer,) = built.images[0].layers
         with tarfile.open(fileobj=io.BytesIO(self.store.blobs.read(layer.digest, 1 << 30))) as tar:
