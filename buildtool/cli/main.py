@@ -25,6 +25,7 @@ COMMANDS = {
     "test": Lazy("buildtool.cli.test", "Run the tests of images that BUILD.star files declare."),
     "query": Lazy("buildtool.cli.query", "Find targets of BUILD.star files and what they need."),
     "lint": Lazy("buildtool.cli.lint", "Check Dockerfiles and BUILD.star files for mistakes."),
+    "lock": Lazy("buildtool.cli.lock", "Pin what moves, let pins move, and say what changed."),
     "fmt": Lazy("buildtool.cli.fmt", "Format BUILD.star files and what they load."),
     "dockerfile": Lazy("buildtool.cli.dockerfile", "Show how a Dockerfile is read."),
     "graph": Lazy("buildtool.cli.graph", "Print the steps of a build as text, without building."),

@@ -136,13 +136,10 @@ def request_of(
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
     if no_lock and (locked or offline):
-        other = "--locked" if locked else "--offline"
-        raise BuildError("bad-usage", f"{other} and --no-lock contradict each other")
+        raise BuildError("bad-usage", "--no-lock and --locked or --offline contradict each other")
     subject = parse_subject(what, file=file, target=target, build_args=build_arg, contexts=build_context)
     if isinstance(subject, LabelSubject) and network != "default":
-        raise BuildError(
-            "bad-usage", "--network is for Dockerfiles; a target says this in its BUILD.star file"
-        )
+        raise BuildError("bad-usage", "--network is for Dockerfiles; a target says it in its BUILD.star file")
     if flag and not isinstance(subject, LabelSubject):
         raise BuildError("bad-usage", "--flag is for targets of BUILD.star files", hint="--build-arg")
     outputs = tuple(parse_output(o) for o in (*output, *(("type=docker",) if load else ())))

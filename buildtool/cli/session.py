@@ -48,6 +48,7 @@ class Session:
         self.progress = progress
         self.store = Store.open()
         self._lock_file = LockFile()
+        self._locks: tuple[Lock, str] | None = None
         #: Patterns of the pins that are found anew, until they have been.
         self._moving = request.update
         self._pins: Pins | None = None
@@ -186,6 +187,13 @@ class Session:
 
         return Accounts(self.store, self._lock_file.path)
 
+    def locks(self) -> tuple[Lock, Lock, str]:
+        """The lock as it was before the build and as it is now, and the path of its file, if it has one."""
+        from buildtool.lock.read import read
+
+        before, path = self._locks or (Lock(), "")
+        return before, read(path) if path else before, path
+
     def write(self, built: Built) -> tuple[str, ...]:
         """Name the images in the store and write the outputs; the places that were written."""
         return write(built, self.request, self.store, self.progress)
@@ -274,6 +282,7 @@ class Session:
     def _services(self, folder: str, text: bytes | None = None) -> Services:
         """The services of a build whose lock is in `folder`, or is a `text` that came with its context."""
         self._lock_file = LockFile(folder, text, self.progress) if self.request.use_lock else LockFile()
+        self._locks = self._locks or (self._lock_file.lock, self._lock_file.path)
         if self._outside is None:
             self._outside = self._outside_of(folder)
         start, anew = dropped(self._lock_file.lock, self._moving)
@@ -311,15 +320,14 @@ class Session:
     # ------------------------------------------------------------ results
 
     def _found(self, *, done: bool = False) -> Lock:
-        """The lock as it should be written.
+        """The lock as it should be written, with the old pins of whatever was not found anew.
 
-        Pins that were to move leave it once the build is `done`, and so do those that it did
-        not ask for, where it is to prune them.
+        Those that nothing asked for leave it when the build is `done`, where it is to prune them.
         """
         if self._pins is None:
             return self._lock_file.lock
-        if done:
-            return self._pins.pruned() if self.request.prune else self._pins.lock
+        if done and self.request.prune:
+            return self._pins.pruned()
         return restored(self._lock_file.lock, self._pins.lock) if self._moving else self._pins.lock
 
     def _warn_of_network(self, image: BuiltImage) -> None:

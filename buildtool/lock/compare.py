@@ -1,11 +1,11 @@
 """What changed between two locks, in words: images, packages, files, steps."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buildtool.lock.instant import spell
 from buildtool.lock.model import DebianPins, Lock
-from buildtool.lock.packages import Package, package_of
+from buildtool.lock.packages import Package, is_newer, package_of
 from buildtool.lock.pypi import PythonPins
 
 _SHORT = 12
@@ -13,17 +13,15 @@ _SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed: `kind` is `new`, `gone` or `changed`; `before` and `after` as people say it."""
+    """One thing that changed: `before` and `after` as people say it.
+
+    `kind` is `new`, `gone` or `changed`; for a package in another version `up` or `down`.
+    """
 
     kind: str
     subject: str
     before: str = ""
     after: str = ""
-
-    def __str__(self) -> str:
-        if self.kind == "changed":
-            return f"{self.subject}: {self.before} -> {self.after}"
-        return f"{self.subject} {self.after or self.before}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,11 @@ def _packages(old: frozenset[Package], new: frozenset[Package]) -> Iterator[Chan
             found.setdefault(package.name, []).append(package.version)
         return {name: ", ".join(several) for name, several in found.items()}
 
-    yield from _pins(versions(old), versions(new))
+    for change in _pins(versions(old), versions(new)):
+        if change.kind == "changed":
+            yield replace(change, kind="up" if is_newer(change.after, change.before) else "down")
+        else:
+            yield change
 
 
 def _of_places(places: Mapping[str, object]) -> frozenset[Package]:

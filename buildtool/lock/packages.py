@@ -37,5 +37,22 @@ def package_of(place: str) -> Package | None:
     return None
 
 
+def is_newer(version: str, than: str) -> bool:
+    """Whether a version comes after another one: numbers by their value, `~` before everything."""
+    return _order(version) > _order(than)
+
+
+def _order(version: str) -> list[tuple[int, int]]:
+    """Debian policy 5.6.12 in short, which orders the versions of the other archives well enough."""
+    tokens: list[str] = re.findall(r"[0-9]+|[^0-9]", version)
+    return [_rank(token) for token in tokens] + [(0, 0)]
+
+
+def _rank(token: str) -> tuple[int, int]:
+    if token.isdecimal():
+        return (1, int(token))
+    return (-1 if token == "~" else 2 if token.isalpha() else 3, ord(token))
+
+
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,7 +10,7 @@ from buildtool.lock.compare import compare
 from buildtool.lock.debian import DebianPackage
 from buildtool.lock.exchanges import Exchange, run_pins
 from buildtool.lock.model import DebianPins, FilePin, Lock
-from buildtool.lock.packages import Package, package_of
+from buildtool.lock.packages import Package, is_newer, package_of
 from buildtool.lock.update import dropped
 
 
@@ -102,8 +102,29 @@ def test_packages_by_their_places(place: str, package: Package | None) -> None:
     assert package_of(place) == package
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("1.9", "1.10"),
+        ("1.0~rc1", "1.0"),
+        ("1.0", "1.0.1"),
+        ("1.0a", "1.0b"),
+        ("7.88-10", "8.0-1"),
+        ("1.0", "1.0+b1"),
+    ],
+)
+def test_the_order_of_versions(older: str, newer: str) -> None:
+    assert is_newer(newer, older)
+    assert not is_newer(older, newer)
+    assert not is_newer(newer, newer)
+
+
 def told(old: Lock, new: Lock) -> list[str]:
-    return [f"{section.title}: {change}" for section in compare(old, new) for change in section.changes]
+    return [
+        f"{section.title}: {c.kind} {c.subject}: {' -> '.join(filter(None, (c.before, c.after)))}"
+        for section in compare(old, new)
+        for c in section.changes
+    ]
 
 
 def test_what_changed_is_told_in_words() -> None:
@@ -124,13 +145,13 @@ def test_what_changed_is_told_in_words() -> None:
     )
     ubuntu = [sha256(text)[7:19] for text in (b"ubuntu", b"newer", b"debian", b"new", b"1", b"2")]
     assert told(LOCK, new) == [
-        f"images: debian:12 linux/amd64 {ubuntu[2]}",
-        f"images: ubuntu:20.04 linux/amd64: {ubuntu[0]} -> {ubuntu[1]}",
-        f"files: https://example.org/new {ubuntu[3]}",
-        "debian //:root amd64: apt: 2.6.1 -> 2.6.2",
-        "debian //:root amd64: curl 8.0",
-        "step app 1 linux/amd64: curl: 7.88.1-10+deb12u5 -> 7.88.1-10+deb12u8",
-        f"step app 1 linux/amd64: debian:dists/bookworm/InRelease: {ubuntu[4]} -> {ubuntu[5]}",
+        f"images: gone debian:12 linux/amd64: {ubuntu[2]}",
+        f"images: changed ubuntu:20.04 linux/amd64: {ubuntu[0]} -> {ubuntu[1]}",
+        f"files: new https://example.org/new: {ubuntu[3]}",
+        "debian //:root amd64: up apt: 2.6.1 -> 2.6.2",
+        "debian //:root amd64: new curl: 8.0",
+        "step app 1 linux/amd64: up curl: 7.88.1-10+deb12u5 -> 7.88.1-10+deb12u8",
+        f"step app 1 linux/amd64: changed debian:dists/bookworm/InRelease: {ubuntu[4]} -> {ubuntu[5]}",
     ]
 
 
@@ -138,11 +159,11 @@ def test_a_step_that_was_answered_the_same() -> None:
     name = "app 2 linux/amd64"
     same = replace(LOCK.runs[name], step="d" * 64)
     assert told(LOCK, replace(LOCK, runs={**LOCK.runs, name: same})) == [
-        f"step {name}: command or inputs: {'b' * 12} -> {'d' * 12}"
+        f"step {name}: changed command or inputs: {'b' * 12} -> {'d' * 12}"
     ]
     later = replace(LOCK.runs[name], clock=LOCK.runs[name].clock + 60)
     assert told(LOCK, replace(LOCK, runs={**LOCK.runs, name: later})) == [
-        f"step {name}: recorded: 2026-07-11T10:17:11Z -> 2026-07-11T10:18:11Z"
+        f"step {name}: changed recorded: 2026-07-11T10:17:11Z -> 2026-07-11T10:18:11Z"
     ]
 
 
