@@ -17,6 +17,7 @@ from buildtool.network.settings import Refused, Settings
 from buildtool.store import Blobs
 
 _CHUNK = 1 << 20
+_MOST_REFUSED = 1000
 _OFFLINE_HINT = "build without --offline once, or give it a bundle that has the body (--bundle)"
 _STRICT_HINT = (
     "the step is the one in the lock, and asks for something else than it did; "
@@ -141,10 +142,11 @@ class Desk:
                 return Followed(recording)
             recording = Recording(asking, exchange, self._stopped)
             recording.follow()
-            self._receiving[key] = recording
             thread = threading.Thread(target=self._receive, args=(key, recording, body), daemon=True)
+            # It takes the lock to leave, so it cannot have left before it is known.
+            thread.start()
             self._threads.append(thread)
-        thread.start()
+            self._receiving[key] = recording
         return Followed(recording)
 
     def _receive(self, key: tuple[object, ...], recording: Recording, body: IO[bytes] | None) -> None:
@@ -210,7 +212,8 @@ class Desk:
     def refuse(self, what: str, error: Broken, *, fatal: bool = True) -> None:
         """Note that something was asked for in vain; a later answer to the same request takes it back."""
         with self._lock:
-            self._refused.setdefault(what, (Refused(what, str(error), fatal, error.hint), error.code))
+            if len(self._refused) < _MOST_REFUSED:
+                self._refused.setdefault(what, (Refused(what, str(error), fatal, error.hint), error.code))
 
     @property
     def refused(self) -> Iterable[tuple[Refused, str]]:

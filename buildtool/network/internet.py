@@ -156,7 +156,11 @@ class Internet:
             client.close()
             return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._attended, args=(client, serve), daemon=True).start()
+        try:
+            threading.Thread(target=self._attended, args=(client, serve), daemon=True).start()
+        except RuntimeError:
+            # No more threads: this client is turned away, the others are served.
+            client.close()
 
     def _attended(self, client: socket.socket, serve: Callable[[socket.socket], None]) -> None:
         with self._lock:
