@@ -27,14 +27,18 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
     heredocs = _heredocs(body, node)
     words = [w for w in node.sources if not (node.heredocs and heredoc_word(w.text))]
     written = [body.word(word.text, word.at) for word in words]
-    remote = [place_of(text, is_add=is_add) for text in written]
+    remote = [_place_of(body, word, text, is_add=is_add) for word, text in zip(words, written, strict=True)]
     checksum = _checksum(body, node, remote)
     origin = body.origin(node)
     actions: list[CopyAction] = []
     keep = node.true("keep-git-dir")
     for where, run in groupby(zip(words, written, remote, strict=True), key=lambda item: item[2]):
         if where is not None:
-            added = adding(where, checksum, keep_git_dir=keep, bases=bases, origin=origin)
+            try:
+                added = adding(where, checksum, keep_git_dir=keep, bases=bases, origin=origin)
+            except BuildError as error:
+                wrong = node.flag("checksum") if error.code in ("bad-digest", "bad-checksum") else None
+                raise error.at(body.span(wrong.at if wrong else next(iter(run))[0].at)) from None
             actions.append(
                 CopyAction(
                     added,
@@ -60,7 +64,9 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
         )
     for file in heredocs:
         literal = LiteralSource((file,), origin)
-        actions.append(CopyAction(literal, (file.path,), dest, owner, mode, link=link, wildcards=False))
+        actions.append(
+            CopyAction(literal, (file.path,), dest, owner, mode, exclude, link=link, wildcards=False)
+        )
     body.stage = body.stage.files(*actions, origin=origin)
 
 
@@ -72,6 +78,13 @@ def destination(body: Body, word: Word) -> str:
     full = clean_path(posixpath.join(body.stage.config.working_dir or "/", written))
     folder = written in ("", ".", "..") or written.endswith(("/", "/.", "/.."))
     return f"{full}/" if folder and full != "/" else full
+
+
+def _place_of(body: Body, word: Word, written: str, *, is_add: bool) -> str | GitReference | None:
+    try:
+        return place_of(written, is_add=is_add)
+    except BuildError as error:
+        raise error.at(body.span(word.at)) from None
 
 
 def _checksum(body: Body, node: tree.Copy | tree.Add, remote: list[str | GitReference | None]) -> str:

@@ -299,11 +299,11 @@ class _Reader:
         first = text[start : start + 1]
         if first in _SPECIAL and first:
             self.at += 1
-        elif first.isdigit():
-            while self.at < len(text) and text[self.at].isdigit():
+        elif first.isdecimal():
+            while self.at < len(text) and text[self.at].isdecimal():
                 self.at += 1
         else:
-            while self.at < len(text) and (text[self.at].isalnum() or text[self.at] == "_"):
+            while self.at < len(text) and _is_named(text[self.at]):
                 self.at += 1
         return text[start : self.at]
 
@@ -312,6 +312,10 @@ class _Reader:
         if value is None:
             self.unset.add(name)
         return value
+
+
+def _is_named(c: str) -> bool:
+    return c == "_" or c.isalpha() or c.isdecimal()
 
 
 def _apply(kind: str, null: bool, name: str, value: str | None, word: str) -> str:
@@ -335,11 +339,22 @@ def _apply(kind: str, null: bool, name: str, value: str | None, word: str) -> st
     return text if end is None else text[: len(text) - end]
 
 
+#: `$$`, and the names that Go's regular expressions put groups in the place of.
+_TEMPLATE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+
+
+def _filled(replacement: str, match: str) -> str:
+    """What `//` replaces with: BuildKit hands it to Go as a template, in which `$0` is the match."""
+    if "$" not in replacement:
+        return replacement
+    return _TEMPLATE.sub(lambda m: m[1] or (match if (m[2] or m[3]).strip("0") == "" else ""), replacement)
+
+
 def _replace(pattern: Pattern, value: str, replacement: str, every: bool) -> str:
     out: list[str] = []
     done = 0
     for start, end in pattern.find(value):
-        out += (value[done:start], replacement)
+        out += (value[done:start], _filled(replacement, value[start:end]) if every else replacement)
         done = end
         if not every:
             break

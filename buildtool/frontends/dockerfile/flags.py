@@ -92,8 +92,10 @@ def _known_flags(instruction: str, wrong: str, known: dict[str, str]) -> str:
     near = suggestion(f"--{wrong}", [f"--{name}" for name in known])
     if near:
         return near
-    if not known:
+    if instruction in ("CMD", "ENTRYPOINT"):
         return f"{instruction} has no flags; to pass --{wrong} on, write the JSON form or -- before it"
+    if len(known) < 2:
+        return f"{instruction} has {f'only --{next(iter(known))}' if known else 'no flags'}"
     return f"the flags of {instruction} are {', '.join(f'--{name}' for name in known)}"
 
 

@@ -45,10 +45,16 @@ def heredoc_word(word: str) -> HeredocWord | None:
     if match is None or not match[2]:
         return None
     names = Expander(Style(keep_unset=True)).words(match[2], {})
-    if len(names) != 1:
+    written = Expander(Style(keep_unset=True, raw_quotes=True)).words(match[2], {})
+    if len(names) != 1 or len(written) != 1:
         return None
-    quoted = any(q in match[2] for q in "'\"")
+    # Quotes that are gone in the name quoted it; an escaped one is a part of it.
+    quoted = _quotes(names[0]) != _quotes(written[0])
     return HeredocWord(names[0], not quoted, match[1] == "-")
+
+
+def _quotes(text: str) -> int:
+    return text.count("'") + text.count('"')
 
 
 def without_tabs(body: str) -> str:

@@ -45,7 +45,7 @@ def _pairs(body: Body, node: tree.Env | tree.Label) -> tuple[tuple[str, str], ..
     for pair, (name, _) in zip(node.pairs, pairs, strict=True):
         if not name:
             raise BuildError(
-                "blank-name", f'the name "{pair.name}" expands to nothing', span=body.span(pair.at)
+                "blank-name", f"the name {pair.name} expands to nothing", span=body.span(pair.at)
             )
     return pairs
 
@@ -114,7 +114,7 @@ def _volume(body: Body, node: tree.Volume) -> None:
     for word, path in zip(node.paths, paths, strict=True):
         if not path:
             raise BuildError(
-                "blank-name", f'the path "{word.text}" expands to nothing', span=body.span(word.at)
+                "blank-name", f"the path {word.text} expands to nothing", span=body.span(word.at)
             )
     body.stage = body.stage.volume(*paths)
 

@@ -224,7 +224,10 @@ class _Lowering:
                 span=self.shared.span(flag.at),
                 hint="name a stage with FROM, which sees the ARGs before the first FROM, and copy from that",
             )
-        return self._named(name, planned, flag.at, numbers=True)
+        try:
+            return self._named(name, planned, flag.at, numbers=True)
+        except BuildError as error:
+            raise error.at(self.shared.span(flag.at)) from None
 
     def _named(self, name: str, planned: Planned, at: tree.Place, *, numbers: bool) -> Step | FolderContext:
         """The files that a name means; stages are also known by their `numbers`, except to mounts."""

@@ -176,7 +176,12 @@ def _check_type(key: str, kind: str) -> None:
     types = _ONLY.get(key, TYPES)
     if kind not in types:
         where = " (the type comes first)" if key in _ORDERED else ""
-        raise BuildError("bad-mount", f"{key} is for mounts of type {' and '.join(types)}, not {kind}{where}")
+        raise BuildError("bad-mount", f"{key} is for mounts of type {_listed(types)}, not {kind}{where}")
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _check(fields: Fields) -> None:

@@ -124,7 +124,9 @@ class Plan:
                 try:
                     found = self.find(reference)
                 except BuildError as error:
-                    raise error.at(self._file.span(self._request.filename, node.at)) from None
+                    flag = node.flag("from")
+                    at = node.at if flag is None else flag.at
+                    raise error.at(self._file.span(self._request.filename, at)) from None
                 if found is not None:
                     needs.setdefault(found, node)
         return needs

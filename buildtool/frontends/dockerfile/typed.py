@@ -113,9 +113,16 @@ class _Line:
         if self.arguments and self.arguments[0].kind == "WORDS":
             self.arguments = list(_split(self.arguments[0]))
         self.flags = tuple(flags)
-        check_flags(self.name, self.flags, self.source.span)
+        if not self._ignores_flags():
+            check_flags(self.name, self.flags, self.source.span)
         make: Callable[[], tree.Node] = getattr(self, f"_{self.kind}")
         return make()
+
+    def _ignores_flags(self) -> bool:
+        """BuildKit never looks at the flags of these, so that any will do."""
+        if self.kind == "healthcheck":
+            return bool(self.arguments) and self.arguments[0].text.upper() == "NONE"
+        return self.kind in ("arg", "stopsignal")
 
     def _unknown(self) -> BuildError:
         word = self.tokens[0].text
@@ -139,11 +146,15 @@ class _Line:
 
     def _words(self) -> list[Word]:
         """The arguments as words; those of a JSON array all stand where the array stands."""
-        if self.arguments and self.arguments[0].kind == "JSON":
-            token = self.arguments[0]
-            return [Word(text, self._place(token)) for text in _json(token.text)]
-        if self.arguments:
-            self._not_json(self.logical.text[self.arguments[0].column :], self.arguments[0])
+        if not self.arguments:
+            return []
+        first = self.arguments[0]
+        if first.kind == "JSON":
+            found = _json(first.text)
+            if found is not None:
+                return [Word(text, self._place(first)) for text in found]
+            return [self._word(token) for token in _split(first)]
+        self._not_json(self.logical.text[first.column :], first)
         return [self._word(t) for t in self.arguments]
 
     def _not_json(self, text: str, token: Token) -> None:
@@ -162,8 +173,9 @@ class _Line:
     def _command(self, arguments: list[Token]) -> Command:
         if not arguments:
             return Command("shell", ())
-        if arguments[0].kind == "JSON":
-            return Command("exec", tuple(_json(arguments[0].text)))
+        found = _json(arguments[0].text) if arguments[0].kind == "JSON" else None
+        if found is not None:
+            return Command("exec", found)
         self._not_json(arguments[0].text, arguments[0])
         return Command("shell", (arguments[0].text,))
 
@@ -277,7 +289,7 @@ class _Line:
         kind = self._word(self.arguments[0])
         command = self._command(self.arguments[1:])
         if kind.text.upper() == "NONE":
-            if command.words or self.flags:
+            if command.words:
                 raise self._fail("bad-healthcheck", "HEALTHCHECK NONE takes nothing else")
             return tree.Healthcheck(command=None, **self._common())
         if kind.text.upper() != "CMD":
@@ -318,6 +330,9 @@ class _Line:
             raise self._fail("missing-argument", "ONBUILD needs an instruction")
         token = self.arguments[0]
         word = re.split(r"\s", token.text, maxsplit=1)[0]
+        if word.startswith("--"):
+            place = self.logical.place(token.column, token.column + len(word))
+            check_flags("ONBUILD", (read_flag(word, place),), self.source.span)
         if word.upper() in ("ONBUILD", "FROM", "MAINTAINER"):
             place = self.logical.place(token.column, token.column + len(word))
             raise self._fail("bad-trigger", f"{word.upper()} cannot be an ONBUILD trigger", place)
@@ -331,7 +346,13 @@ def _split(words: Token) -> Iterator[Token]:
         yield Token("WORD", match[0], words.column + match.start())
 
 
-def _json(text: str) -> Iterator[str]:
-    """The strings of an array; a lone surrogate, which no UTF-8 can hold, becomes U+FFFD as in Go."""
-    for item in json.loads(text):
-        yield "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in item)
+def _json(text: str) -> tuple[str, ...] | None:
+    """The strings of an array; None for what only looks like one, as `["c:\\dir"]`: BuildKit's text.
+
+    A lone surrogate, which no UTF-8 can hold, becomes U+FFFD as in Go.
+    """
+    try:
+        items = json.loads(text)
+    except ValueError:
+        return None
+    return tuple("".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in item) for item in items)

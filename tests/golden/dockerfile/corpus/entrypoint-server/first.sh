@@ -1,0 +1,1 @@
+export FIRST=yes

@@ -1,0 +1,3 @@
+require("http")
+  .createServer((_, answer) => answer.end("service __VERSION__\n"))
+  .listen(3000);
