@@ -1,4 +1,4 @@
-"""The Dockerfiles of the corpus whose bases Debian's archive can stand for are built, to the bytes that are expected."""
+"""The Dockerfiles of the corpus that Debian has bases for are built, to the bytes that are expected."""
 
 import os
 import shutil

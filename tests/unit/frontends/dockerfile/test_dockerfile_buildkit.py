@@ -1,0 +1,344 @@
+"""Corners of the language, as BuildKit's parser, word processor and converter treat them."""
+
+import pytest
+
+from buildtool.diag import BuildError
+from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.expand import Expander
+from buildtool.frontends.dockerfile.parse import parse
+from buildtool.graph.model import Image, Run
+from tests.unit.frontends.dockerfile.test_dockerfile_lower import Bases, build, copies, steps
+
+ERROR = "an error"
+
+# ---------------------------------------------------------------- words
+
+WORDS = [
+    # text, environment, result
+    ("${FOO-aaa} ${BAR-bbb} ${BAZ-ccc}", {"FOO": "xxx", "BAR": ""}, "xxx  ccc"),
+    ("${FOO:-aaa} ${BAR:-bbb} ${BAZ:-ccc}", {"FOO": "xxx", "BAR": ""}, "xxx bbb ccc"),
+    ("${FOO+aaa} ${BAR+bbb} ${BAZ+ccc}", {"FOO": "xxx", "BAR": ""}, "aaa bbb "),
+    ("${FOO:+aaa} ${BAR:+bbb} ${BAZ:+ccc}", {"FOO": "xxx", "BAR": ""}, "aaa  "),
+    ("${BAR?bbb}", {"BAR": ""}, ""),
+    ("${BAR:?bbb}", {"BAR": ""}, ERROR),
+    ("${BAZ?}", {}, ERROR),
+    ("${FOO=aaa}", {"FOO": "x"}, ERROR),
+    ("${FOO:=aaa}", {"FOO": "x"}, ERROR),
+    ("${FOO:}", {"FOO": "x"}, ERROR),
+    ("${{FOO}}", {"FOO": "x"}, ERROR),
+    ("${:-x}", {}, ERROR),
+    (r"${FOO#()[]{\}^$.\*\?|\\}", {"FOO": r"()[]{}^$.*?|\x"}, "x"),
+    (r"${FOO%%\**}", {"FOO": "xx**"}, "xx"),
+    ("${FOO#*x*y}", {"FOO": "xxyy"}, "y"),
+    ("${FOO#*}", {"FOO": "xxyy"}, "xxyy"),
+    ("${FOO##*x}", {"FOO": "xxyy"}, "yy"),
+    ("${FOO#$BAR}", {"FOO": "xxyy", "BAR": ""}, "xxyy"),
+    (r"${FOO#?\?}", {"FOO": "???y"}, "?y"),
+    ("${ABC:-.}${FOO%x}${ABC:-.}", {"FOO": "xxyy"}, ".xxyy."),
+    (r"${FOO%%\**\*}", {"FOO": "a***yy*"}, "a"),
+    ("${FOO/$N/.} - ${FOO//$N/.}", {"FOO": "/foo*/*/*.txt", "N": r"\*/"}, "/foo.*/*.txt - /foo..*.txt"),
+    ("${FOO/$N/$R}", {"FOO": "http://a.de", "N": "http://", "R": "https://"}, "https://a.de"),
+    (r"${FOO//\//\/}", {"FOO": "/tmp/foo.txt"}, r"\/tmp\/foo.txt"),
+    ("${FOO/$BAR/ww}", {"FOO": "xxyy", "BAR": ""}, "wwxxyy"),
+    ("${FOO//ww}", {"FOO": "xxyy"}, ERROR),
+    ("${FOO///}", {"FOO": "xxyy"}, "xxyy"),
+    # With two slashes the replacement is a template of Go's: $0 is the match, other groups are empty.
+    ("${FOO//o/[$R]}", {"FOO": "foo", "R": "$0$1$$"}, "f[o$][o$]"),
+    ("${FOO/o/[$R]}", {"FOO": "foo", "R": "$0$1$$"}, "f[$0$1$$]o"),
+    ("$0$1$@x$*", {"1": "one"}, "onex"),
+    ("$-$!$?$#", {}, ""),
+    ("$$A", {"A": "a"}, "A"),
+    ("$A$$", {"A": "a"}, "a"),
+    ("a$ b", {}, "a$ b"),
+    ("he'll'o", {}, "hello"),
+    ("'he\\'llo", {}, "he\\llo"),
+    ('"he\\"llo"', {}, 'he"llo'),
+    ('he"$A\'s"', {"A": "it"}, "heit's"),
+    ("\\$A \\\\ \\x", {"A": "a"}, "$A \\ x"),
+    ("${KO}", {"KO": "한국어"}, "한국어"),
+    ("$한국", {"한국": "x"}, "x"),
+    ("${FOO:-${BAR:-${BAZ:-deep}}}", {}, "deep"),
+    ("${FOO:+$BAR}x", {"FOO": "1", "BAR": "b"}, "bx"),
+    ("${FOO-'a b'}", {}, "a b"),
+    ('"${FOO-"a"}"', {}, "a"),
+]
+
+
+@pytest.mark.parametrize(("text", "environment", "result"), WORDS)
+def test_words(text: str, environment: dict[str, str], result: str) -> None:
+    try:
+        seen = Expander().word(text, environment)
+    except BuildError:
+        seen = ERROR
+    assert seen == result
+
+
+# ---------------------------------------------------------------- lines
+
+
+def one(text: str) -> tree.Node:
+    return parse(f"FROM scratch\n{text}\n".encode(), "Dockerfile").stages[0].body[0]
+
+
+def command(text: str) -> tuple[str, tuple[str, ...]]:
+    node = one(text)
+    assert isinstance(node, tree.Run | tree.Cmd | tree.Entrypoint)
+    return node.command.form, node.command.words
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "words"),
+    [
+        ('CMD ["a", "b"]', "exec", ("a", "b")),
+        ('CMD [ "a" , "b" ] ', "exec", ("a", "b")),
+        ("CMD []", "exec", ()),
+        ("CMD", "shell", ()),
+        ('CMD ["a"] b', "shell", ('["a"] b',)),
+        ("CMD ['a', 'b']", "shell", ("['a', 'b']",)),
+        ('CMD ["c:\\windows"]', "shell", ('["c:\\windows"]',)),
+        ('CMD ["a\tb"]', "shell", ('["a\tb"]',)),
+        ('CMD ["a",]', "shell", ('["a",]',)),
+        ('CMD ["\\u00e9\\n"]', "exec", ("é\n",)),
+        ('CMD [["a"]', "shell", ('[["a"]',)),
+        ('RUN -- --x "a"', "shell", ('--x "a"',)),
+        ("RUN if [ a ]; then b; fi", "shell", ("if [ a ]; then b; fi",)),
+        ('RUN [ "a" = "b" ] || c', "shell", ('[ "a" = "b" ] || c',)),
+        ("RUN a \\\n  b \\\n# comment\n\n  c", "shell", ("a   b   c",)),
+        ("RUN a\\\n\nb", "shell", ("ab",)),
+        ("ENTRYPOINT exec a  b", "shell", ("exec a  b",)),
+    ],
+)
+def test_commands(text: str, form: str, words: tuple[str, ...]) -> None:
+    assert command(text) == (form, words)
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("ENV A b=c d", [("A", "b=c d")]),
+        ("ENV A   b", [("A", "b")]),
+        ("ENV A=b\\ c d=\"e f\" g='h i'", [("A", "b\\ c"), ("d", '"e f"'), ("g", "'h i'")]),
+        ("ENV A= B=", [("A", ""), ("B", "")]),
+        ("LABEL a=b \\\n   c=d \\\n   e=f", [("a", "b"), ("c", "d"), ("e", "f")]),
+        ('LABEL "a b"="c d"', [('"a b"', '"c d"')]),
+        ("LABEL a.b/c-d=e", [("a.b/c-d", "e")]),
+        ("ARG a b=c", [("a", None), ("b", "c")]),
+        ("ARG --anything a", [("a", None)]),
+    ],
+)
+def test_pairs(text: str, pairs: list[tuple[str, str | None]]) -> None:
+    node = one(text)
+    assert isinstance(node, tree.Env | tree.Label | tree.Arg)
+    assert [(p.name, p.value) for p in node.pairs] == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "heredocs"),
+    [
+        ("RUN <<E\n$a\nE", [("E", True, False, "$a\n")]),
+        ("RUN <<'E'\nx\nE", [("E", False, False, "x\n")]),
+        ('RUN <<"E"x\nx\nEx', [("Ex", False, False, "x\n")]),
+        ("RUN <<\\E\nx\nE", [("E", True, False, "x\n")]),
+        ("RUN <<-E\n\tx\n\tE", [("E", True, True, "\tx\n")]),
+        ("RUN 3<<E cat <&3\nx\nE", [("E", True, False, "x\n")]),
+        ("RUN cat <<A <<B\n1\nA\n2\nB", [("A", True, False, "1\n"), ("B", True, False, "2\n")]),
+        ("RUN <<E\nRUN no\n# no\n\\\nE", [("E", True, False, "RUN no\n# no\n\\\n")]),
+        ("RUN echo '<<E'", []),
+        ('RUN echo "<<E"', []),
+        ('RUN ["cat", "<<E"]', []),
+        ("RUN cat <<<E", []),
+        ("RUN echo $((1<<E))\nUSER a", []),
+        ("COPY <<a <<'b' /d/\n1\na\n$2\nb", [("a", True, False, "1\n"), ("b", False, False, "$2\n")]),
+        ("CMD cat <<E", []),
+    ],
+)
+def test_heredocs(text: str, heredocs: list[tuple[str, bool, bool, str]]) -> None:
+    node = one(text)
+    found = getattr(node, "heredocs", ())
+    assert [(h.name, h.expand, h.chomp, h.body) for h in found] == heredocs
+
+
+@pytest.mark.parametrize(
+    ("head", "escape"),
+    [
+        ("# escape=`\n", "`"),
+        ("#ESCAPE = `\n", "`"),
+        ("# syntax=docker/dockerfile:1\n# escape=`\n", "`"),
+        ("# check=skip=all\n# escape=`\n", "`"),
+        ("# a comment\n# escape=`\n", "\\"),
+        ("\n# escape=`\n", "\\"),
+        ("# unknown=1\n# escape=`\n", "\\"),
+        ("\ufeff# escape=`\n", "`"),
+        ("# escape=`\r\n", "`"),
+    ],
+)
+def test_directives(head: str, escape: str) -> None:
+    assert parse(f"{head}FROM scratch\n".encode(), "Dockerfile").escape == escape
+
+
+def test_a_backtick_escapes_and_continues() -> None:
+    file = parse(b"# escape=`\r\nFROM scratch\r\nCOPY a `\r\n  c:\\dir\\\r\nENV A=b` c\r\n", "Dockerfile")
+    copy, env = file.stages[0].body
+    assert isinstance(copy, tree.Copy)
+    assert isinstance(env, tree.Env)
+    assert copy.dest.text == "c:\\dir\\"
+    assert env.pairs[0].value == "b` c"
+
+
+def test_healthcheck_none_has_flags_that_nobody_reads() -> None:
+    node = one("HEALTHCHECK --interval=never --x=y none")
+    assert isinstance(node, tree.Healthcheck)
+    assert node.command is None
+
+
+# ---------------------------------------------------------------- images
+
+
+def image(text: str, **options: object) -> Image:
+    return build(text, **options).image  # type: ignore[arg-type]
+
+
+def env(text: str, **options: object) -> dict[str, str]:
+    return dict(image(text, **options).config.env)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ("ARG a=1\nFROM scratch\nENV x=${a:-none}", {}, "none"),
+        ("ARG a=1\nFROM scratch\nARG a\nENV x=$a", {}, "1"),
+        ("ARG a=1\nFROM scratch\nARG a=2\nENV x=$a", {}, "2"),
+        ("ARG a=1\nFROM scratch\nARG a\nENV x=$a", {"a": "3"}, "3"),
+        ("FROM scratch AS s\nARG a=1\nFROM s\nENV x=$a", {}, "1"),
+        ("FROM scratch AS s\nARG a=1\nENV a=2\nFROM s\nENV x=$a", {}, "2"),
+        ("FROM scratch AS s\nARG a=1\nFROM scratch\nENV x=${a-unset}", {}, "unset"),
+        ("FROM scratch\nENV a=1\nARG a=2\nENV x=$a", {}, "2"),
+        ("FROM scratch\nARG a=2\nENV a=1\nENV x=$a", {"a": "3"}, "1"),
+        ("FROM scratch\nENV a=1\nENV a=2 x=$a", {}, "1"),
+        ("FROM scratch\nARG a=1 b=$a\nENV x=$b", {}, "1"),
+        ("FROM scratch\nARG a\nENV x=${a-unset}", {}, "unset"),
+        ("FROM scratch\nARG TARGETARCH\nENV x=$TARGETARCH", {}, "amd64"),
+        ("FROM scratch\nENV x=${TARGETARCH-hidden}", {}, "hidden"),
+        ("FROM scratch\nARG TARGETARCH=mine\nENV x=$TARGETARCH", {}, "mine"),
+        ("ARG TARGETSTAGE\nFROM scratch\nARG TARGETSTAGE\nENV x=$TARGETSTAGE", {}, "default"),
+        ("ARG a=one\nARG b=${a}two\nFROM scratch\nARG b\nENV x=$b", {}, "onetwo"),
+        ("FROM scratch\nENV x='$PATH'", {}, "$PATH"),
+        ("FROM scratch\nENV x \"a b\" 'c'", {}, "a b c"),
+    ],
+)
+def test_scopes_of_variables(text: str, given: dict[str, str], expected: str) -> None:
+    assert env(text, args=given)["x"] == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "working_dir"),
+    [
+        ("WORKDIR a", "/a"),
+        ("WORKDIR /a\nWORKDIR b\nWORKDIR ../c", "/a/c"),
+        ("ENV d=/x\nWORKDIR $d/y", "/x/y"),
+        ("WORKDIR /a//b/", "/a//b/"),
+        ("WORKDIR 'a b'", "/a b"),
+        ("WORKDIR /a\nWORKDIR .", "/a"),
+    ],
+)
+def test_working_directories(rows: str, working_dir: str) -> None:
+    assert image(f"FROM scratch\n{rows}").config.working_dir == working_dir
+
+
+@pytest.mark.parametrize(
+    ("row", "ports"),
+    [
+        ("EXPOSE 80", ("80/tcp",)),
+        ("EXPOSE 443/TCP 53/udp", ("443/tcp", "53/udp")),
+        ("EXPOSE 8000-8002", ("8000/tcp", "8001/tcp", "8002/tcp")),
+        ("EXPOSE 127.0.0.1:80:8080", ("8080/tcp",)),
+        ("ENV p='1 2'\nEXPOSE $p", ("1/tcp", "2/tcp")),
+        ("EXPOSE 80 80/tcp", ("80/tcp",)),
+        ("EXPOSE 9/sctp", ("9/sctp",)),
+    ],
+)
+def test_ports(row: str, ports: tuple[str, ...]) -> None:
+    assert image(f"FROM scratch\n{row}").config.exposed_ports == ports
+
+
+def test_shell_counts_from_where_it_stands() -> None:
+    text = 'FROM base\nRUN a\nSHELL ["/bin/bash", "-o", "pipefail", "-c"]\nRUN b\nCMD c\nHEALTHCHECK CMD d\n'
+    made = image(text)
+    assert [s.argv for s in steps(text, Run) if isinstance(s, Run)] == [
+        ("/bin/sh", "-c", "a"),
+        ("/bin/bash", "-o", "pipefail", "-c", "b"),
+    ]
+    assert made.config.cmd == ("/bin/bash", "-o", "pipefail", "-c", "c")
+    assert made.config.healthcheck is not None
+    assert made.config.healthcheck.test == ("CMD-SHELL", "d")
+
+
+def test_entrypoint_drops_the_command_of_the_base_only() -> None:
+    assert image('FROM base\nENTRYPOINT ["e"]').config.cmd is None
+    assert image('FROM base\nCMD ["c"]\nENTRYPOINT ["e"]').config.cmd == ("c",)
+    assert image('FROM base AS b\nCMD ["c"]\nFROM b\nENTRYPOINT ["e"]').config.cmd is None
+
+
+def test_platforms_are_those_that_from_names() -> None:
+    bases = Bases()
+    text = (
+        "ARG P=linux/arm64\nFROM --platform=$P a AS x\nFROM --platform=$BUILDPLATFORM b\nCOPY --from=x / /\n"
+    )
+    build(text, bases=bases)
+    assert [(name, str(platform)) for name, platform in bases.asked] == [
+        ("a", "linux/arm64"),
+        ("b", "linux/amd64"),
+    ]
+
+
+def test_what_copy_from_means() -> None:
+    text = "FROM one AS First\nFROM two AS first\nFROM three\nCOPY --from=FIRST a /\nCOPY --from=0 b /\n"
+    text += "COPY --from=img:1 c /\n"
+    bases = Bases()
+    build(text, bases=bases)
+    assert [name for name, _ in bases.asked] == ["one", "two", "three", "img:1"]
+
+
+@pytest.mark.parametrize(
+    ("row", "dest"),
+    [
+        ("COPY a .", "/w/"),
+        ("COPY a ./", "/w/"),
+        ("COPY a b", "/w/b"),
+        ("COPY a b/", "/w/b/"),
+        ("COPY a /b/../c", "/c"),
+        ("COPY a ..", "/"),
+        ('COPY ["a b", "c d/"]', "/w/c d/"),
+        ("ENV d=/x/\nCOPY a ${d}y", "/x/y"),
+        ("COPY a ''", "/w/"),
+    ],
+)
+def test_destinations(row: str, dest: str) -> None:
+    assert copies(f"FROM scratch\nWORKDIR /w\n{row}")[-1].dest == dest
+
+
+def test_triggers_run_behind_from_with_their_heredocs() -> None:
+    text = (
+        "FROM base AS parent\nONBUILD COPY <<E /f\nof $A\nE\n"
+        "ONBUILD RUN --mount=type=tmpfs,target=/t <<E\nx\nE\n"
+        "ONBUILD ARG A=late\nFROM parent AS child\nENV A=child\nFROM child\nRUN last\n"
+    )
+    runs = [s.argv[-1] for s in steps(text, Run) if isinstance(s, Run)]
+    assert runs == ["x\n", "last"]
+    assert image(text).config.on_build == ()
+    assert image(text, target="parent").config.on_build == (
+        "COPY <<E /f\nof $A\nE",
+        "RUN --mount=type=tmpfs,target=/t <<E\nx\nE",
+        "ARG A=late",
+    )
+
+
+def test_a_heredoc_with_an_interpreter_is_a_script() -> None:
+    (run,) = (
+        s
+        for s in steps("FROM base\nRUN <<E\n#!/usr/bin/env python3\nprint()\nE\n", Run)
+        if isinstance(s, Run)
+    )
+    assert run.argv == ("/bin/sh", "-c", "/dev/pipes/E")
+    (plain,) = (s for s in steps("FROM base\nRUN <<E python3\n#!x\nE\n", Run) if isinstance(s, Run))
+    assert plain.argv == ("/bin/sh", "-c", "<<E python3\n#!x\nE")
