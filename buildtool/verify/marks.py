@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from buildtool.verify.clues import Clues, near
 from buildtool.verify.model import Confidence, Finding
-from buildtool.verify.times import ENCODINGS, Encoding
+from buildtool.verify.times import EARLIEST, ENCODINGS, LATEST, Encoding
 
 CERTAIN, LIKELY, POSSIBLE = Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE
 
@@ -112,8 +112,8 @@ def _variable(cause: str) -> Mark:
 
 def _address(a: str, b: str, clues: Clues) -> Finding | None:
     one, two = (int(v.lower().removeprefix("0x"), 16) for v in (a, b))
-    if min(one, two) < 0x10000:
-        return None
+    if min(one, two) < 0x10000 or (min(one, two) > EARLIEST and max(one, two) < LATEST):
+        return None  # too small, or more likely a time
     known = all(v >> 40 in (0x7F, 0x7E, 0x55, 0x56) for v in (one, two))
     # A loader moves by pages: the last twelve bits of the same thing are the same.
     confidence = CERTAIN if known and one & 0xFFF == two & 0xFFF else LIKELY
@@ -178,7 +178,10 @@ _USER_WORDS = (
     r"user(?:[ _-]?name)?|(?:built|packaged|generated|created|made)[ _-]?by|builder|login|uid|gid|"
     r"group|owner|packager|whoami"
 )
-_CPU_WORDS = r"n?cpus?|cores?|nproc|processors?|jobs|threads|workers|parallel\w*|concurrency"
+_CPU_WORDS = (
+    r"n?cpus?|cores?|nproc|processors?|jobs|threads|workers?(?:[ _-](?:processes|threads|count))?|"
+    r"parallel\w*|concurrency"
+)
 _ID_WORDS = (
     r"(?:\w+[ _-])?(?:u?id|token|secret|salt|nonce|seed|random|rand|serial|password|session|cookie|"
     r"suffix|key)"
@@ -187,6 +190,7 @@ _ID_WORDS = (
 #: Every mark, the most telling first.
 MARKS: tuple[Mark, ...] = (
     *(mark for loose, mark in _TIMES if not loose),
+    _mark(r"\b\d+m[\d.]+s\b", "embedded-time", "a time that was measured"),
     _mark(_UUID, "random-identifier", "a UUID", CERTAIN),
     _mark(_TEMPORARY, "random-identifier", "a temporary name", CERTAIN),
     *(_variable(cause) for cause in _VARIABLES),
@@ -221,7 +225,6 @@ MARKS: tuple[Mark, ...] = (
     _keyed(r"locale|charset|codeset|collation|language", r"[\w.@-]+", "locale", "the locale"),
     _keyed(r"time-?zone|tz", r"[\w/+:-]+", "time-zone", "the time zone"),
     _mark(rf"(?:(?<=\s)|^)(\d+(?:[.,]\d+)?) ?{_UNIT}\b", "embedded-time", "a time that was measured"),
-    _mark(r"\b\d+m[\d.]+s\b", "embedded-time", "a time that was measured"),
     Mark(re.compile(r"(?<![\w])(?:0x[0-9a-fA-F]{5,16}|[57][5-9a-fA-F][0-9a-f]{10})\b"), _address),
     Mark(re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{16,}(?![0-9A-Za-z])"), _digits),
     Mark(re.compile(_B64), _digits),
@@ -235,7 +238,7 @@ MARKS: tuple[Mark, ...] = (
         POSSIBLE,
     ),
     _keyed("version|release|revision", _VERSION, "upstream", "a version"),
-    _mark(rf"(?<=[A-Za-z0-9])[=_ @-]=?({_VERSION})", "upstream", "a version", POSSIBLE),
+    _mark(rf"(?:(?<=[A-Za-z0-9>)])[=_ @-]=?|> )({_VERSION})", "upstream", "a version", POSSIBLE),
     _mark(r"(?<=\d)[.,](?=\d)", "locale", "the decimal separator"),
     Mark(re.compile(r"(?m)(?:^|(?<=: ))(?:export |declare -x )?[A-Za-z_]\w*=([^\n]*)"), _environment),
     Mark(re.compile(r"(?<![\w])[A-Za-z0-9_]{6,}(?![\w])"), _mixed),

@@ -64,7 +64,7 @@ def _code(one: bytes, two: bytes, clues: Clues) -> tuple[Finding, ...]:
 
 # ---------------------------------------------------------------- ldconfig
 
-_AUX_MAGIC = b"glibc-ld.so.auxcache-1.0"
+_AUX_MAGIC = b"glibc-ld.so.auxcache-"
 _AUX_HEAD = struct.Struct("<24sII")
 _AUX_ENTRY = struct.Struct("<QQQQiIIi")  # inode, change time, size, device, flags, soname, version, padding
 
