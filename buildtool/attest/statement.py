@@ -59,7 +59,6 @@ def decoded(data: bytes) -> Statement:
     return found
 
 
-def rebuilt(name: str, digest: Digest, how: Mapping[str, Any]) -> bytes:
+def rebuilt(digest: Digest, how: Mapping[str, Any]) -> bytes:
     """`I rebuilt this and got that digest`: `how` tells of the machine and the build."""
-    subject = Subject({"sha256": hex_of(digest)}, name)
-    return encoded(Statement((subject,), REBUILT, dict(how)))
+    return encoded(Statement((Subject({"sha256": hex_of(digest)}),), REBUILT, dict(how)))

@@ -40,6 +40,8 @@ COMMANDS = {
     "export": Lazy("buildtool.cli.export", "Write the files of an image."),
     "diff": Lazy("buildtool.cli.diff", "Say where two images differ, and why."),
     "sbom": Lazy("buildtool.cli.sbom", "Print what is in an image: packages and files."),
+    "attest": Lazy("buildtool.cli.attest", "Build an image again, and sign that it came out the same."),
+    "keygen": Lazy("buildtool.cli.keygen", "Make a key to sign statements with."),
     "provenance": Lazy("buildtool.cli.provenance", "Print where an image comes from."),
     "verify": Lazy("buildtool.cli.verify", "Build again in another world, and compare."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),

@@ -1,38 +1,16 @@
-"""`buildtool verify`: builds again, elsewhere, and compares."""
+"""`buildtool verify`: builds again, elsewhere, and compares; or asks those who did."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from buildtool.cli.options import request_of, subject_options
+from buildtool.cli.claims import arguments_of, claim_of, claim_options, how_of
 from buildtool.diag import BuildError
-
-#: Options that are not those of `build`.
-_OWN = frozenset(
-    (
-        "perturb",
-        "rounds",
-        "bisect",
-        "listing",
-        "everything",
-        "against",
-        "record",
-        "source",
-        "provenance",
-        "form",
-    )
-)
 
 
 @click.command("verify")
-@subject_options
-@click.option(
-    "--perturb",
-    multiple=True,
-    metavar="NAME[,...]",
-    help="What to change in the second world; -NAME leaves one out. [default: all]",
-)
-@click.option("--rounds", type=click.IntRange(0, 100), metavar="N", help="Second builds. [default: 1]")
+@claim_options
 @click.option(
     "--bisect/--no-bisect", default=True, help="Whether to look for the perturbation that makes a difference."
 )
@@ -46,9 +24,21 @@ _OWN = frozenset(
 )
 @click.option("--against", default="", metavar="FILE", help="Compare with the digests of another machine.")
 @click.option("--record", default="", metavar="FILE", help="Write the digests for other machines.")
-@click.option("--source", default="", metavar="FOLDER", help="The sources of IMAGE. [default: .]")
 @click.option(
-    "--provenance", default="", metavar="FILE", help="Where IMAGE comes from, if it is not beside it."
+    "--statements",
+    multiple=True,
+    metavar="FILE|FOLDER|oci:LAYOUT",
+    help="Build nothing: accept IMAGE by the statements of others.",
+)
+@click.option(
+    "--keys", multiple=True, metavar="FILE", help="Whose statements count: a keys.toml or NAME.pub."
+)
+@click.option(
+    "--threshold",
+    type=click.IntRange(1, 100),
+    default=1,
+    metavar="K",
+    help="How many must agree. [default: 1]",
 )
 @click.option(
     "--format",
@@ -63,66 +53,47 @@ def command(
     ctx: click.Context,
     /,
     *,
-    perturb: tuple[str, ...],
-    rounds: int | None,
+    what: tuple[str, ...],
     bisect: bool,
     listing: bool,
     everything: str,
     against: str,
     record: str,
-    source: str,
-    provenance: str,
+    statements: tuple[str, ...],
+    keys: tuple[str, ...],
+    threshold: int,
     form: str,
     **options: Any,
 ) -> int:
     """Build twice without cache, the second time in another world, and compare.
 
     An IMAGE (NAME@sha256:DIGEST, sha256:DIGEST, oci:FOLDER) is built from its --source as its
-    provenance says, and compared with what was published.
+    provenance says, and compared with what was published. With --statements nothing is built:
+    IMAGE is accepted where enough of those whose --keys are given say that they rebuilt it.
 
     The other world has another clock, another time zone, one CPU, ...: see --list. Where the
     results differ, more builds find out which of these alone makes the difference. The exit
     status is 0 if all is the same, 1 if it is not, 2 if the input is wrong.
     """
-    from buildtool.cli import verifying
-    from buildtool.cli.published import published
-    from buildtool.cli.whole import is_published
-    from buildtool.verify.perturb import choose
+    if statements:
+        from buildtool.cli.statements import accepted
 
-    chosen = choose(perturb)
+        if len(what) != 1:
+            raise BuildError("bad-usage", "--statements are about one IMAGE")
+        return accepted(what[0], statements, keys, threshold, form)
+    from buildtool.cli import verifying
+
+    how = how_of(ctx, bisect=bisect, form=form)
     if listing:
-        click.echo(verifying.listing(chosen), nl=False)
+        click.echo(verifying.listing(how.perturbations), nl=False)
         return 0
-    how = verifying.How(chosen, rounds, bisect, form)
     if everything:
-        if options["what"] or against or record:
+        if what or against or record:
             raise BuildError("bad-usage", "--all FILE says itself what is built and what it is compared with")
         return verifying.all_of(everything, arguments_of(ctx), how)
-    what = options["what"]
-    if len(what) == 1 and is_published(what[0]):
-        if against or record:
-            raise BuildError("bad-usage", "an image says its digest itself: no --against, no --record")
-        claim = published(what[0], source or ".", provenance, arguments_of(ctx))
-        return verifying.one(claim, how)
-    if source or provenance:
-        raise BuildError("bad-usage", "--source and --provenance are for an image, such as NAME@sha256:...")
-    request = request_of(**options)
-    work = verifying.work_of(request, arguments_of(ctx))
-    claim = verifying.against(work, against) if against else verifying.Claim(verifying.name_of(work), work)
-    return verifying.one(claim, how, record=record, platform=request.platforms[0])
-
-
-def arguments_of(ctx: click.Context) -> tuple[str, ...]:
-    """The options that `build` knows too, as they were given; not those that name places of the subject."""
-    found: list[str] = []
-    for parameter in ctx.command.params:
-        value = ctx.params.get(parameter.name or "")
-        if not isinstance(parameter, click.Option) or parameter.name in _OWN or parameter.name == "file":
-            continue
-        flag = parameter.opts[-1]
-        if parameter.is_flag:
-            found += [flag] if value else []
-        elif value:
-            values = value if parameter.multiple else (value,)
-            found += [word for one in values for word in (flag, str(one))]
-    return tuple(found)
+    claim = claim_of(ctx)
+    if claim.wanted is not None and (against or record):
+        raise BuildError("bad-usage", "an image says its digest itself: no --against, no --record")
+    if against:
+        claim = replace(claim, wanted=verifying.listed_in(against, claim.name), source=against)
+    return verifying.one(claim, how, record=record)

@@ -1,14 +1,14 @@
-"""What `verify` does for a subject: builds on a bench, and the verdict in words."""
+"""What `verify` and `attest` do for a claim: builds on a bench, and a verdict."""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
-from buildtool.cli.progress.wording import printable
+from buildtool.cli.console import style_of
 from buildtool.cli.request import BuildRequest, DockerfileSubject, is_label
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
@@ -21,9 +21,6 @@ from buildtool.verify.twice import Verdict, verify
 
 if TYPE_CHECKING:
     from buildtool.verify.building import Outcome
-
-#: Rows of a failed build that are shown.
-_ROWS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +89,14 @@ def all_of(path: str, arguments: tuple[str, ...], how: How) -> int:
     return status
 
 
-def against(work: Work, path: str) -> "Claim":
-    """The claim of a digest list about the subject; BuildError `not-listed`."""
+def listed_in(path: str, name: str) -> tuple[Digest, ...]:
+    """What a digest list says of a subject; BuildError `not-listed`."""
     digests = listed.read(path)
-    called = listed.relative(name_of(work), path)
+    called = listed.relative(name, path)
     if called not in digests:
         known = ", ".join(list(digests)[:5])
         raise BuildError("not-listed", f"{path} has no digest of {called}", hint=f"it has {known}")
-    return Claim(name_of(work), work, (digests[called],), path)
+    return (digests[called],)
 
 
 def _work_in(folder: str, name: str, arguments: tuple[str, ...]) -> Work:
@@ -133,37 +130,48 @@ class Claim:
     wanted: tuple[Digest, ...] | None = None
     source: str = ""
     why: Callable[["Outcome"], list[str]] = lambda outcome: []
+    platform: Platform | None = None
 
     def holds(self, found: Verdict) -> bool:
         """Whether it does, by what was found."""
         return found.elsewhere is None and self.wanted in (None, found.here.digests)
 
 
-def one(claim: Claim, how: How, *, record: str = "", platform: Platform | None = None) -> int:
-    """Verify one claim, tell the verdict, and return the exit status."""
-    rounds = how.rounds if how.rounds is not None else int(claim.wanted is None)
+def examined(claim: Claim, how: How, rounds: int, stream: TextIO) -> Verdict:
+    """Build as often as it takes, and tell the verdict on a stream; of a build that fails, what it said."""
+    from buildtool.cli.verdicts import as_json, as_text
+
     with Bench(claim.work) as bench:
         found = verify(bench, how.possible, rounds, how.bisect, _tell)
         if found.here.status:
             click.echo(found.here.said, err=True, nl=False)
-            return found.here.status
-        if how.form == "json":
-            _print_json(claim, found, how, rounds)
+        elif how.form == "json":
+            click.echo(as_json(claim, found, how, rounds), file=stream)
         else:
-            click.echo("\n".join(printable(row) for row in _rows(claim, found, how, rounds)))
+            click.echo(as_text(claim, found, how, rounds, style_of(stream)), file=stream, nl=False)
+    return found
+
+
+def one(claim: Claim, how: How, *, record: str = "") -> int:
+    """Verify one claim, tell the verdict, and return the exit status."""
+    rounds = how.rounds if how.rounds is not None else int(claim.wanted is None)
+    found = examined(claim, how, rounds, sys.stdout)
+    if found.here.status:
+        return found.here.status
     if record and claim.holds(found):
-        _record(record, claim.name, found.here.digests, platform)
+        _record(record, claim, found.here.digests)
     return 0 if claim.holds(found) else 1
 
 
-def _record(path: str, name: str, digests: Sequence[Digest], platform: Platform | None) -> None:
+def _record(path: str, claim: Claim, digests: Sequence[Digest]) -> None:
     """Add a digest to a list, or begin one."""
     from buildtool.oci.export import write_whole
 
     if len(digests) != 1:
-        raise BuildError("bad-usage", f"--record is for one result at a time, and {name} has {len(digests)}")
+        raise BuildError("bad-usage", f"--record is for one result, and {claim.name} has {len(digests)}")
     known = listed.read(path) if os.path.exists(path) else {}
-    text = listed.written({**known, listed.relative(name, path): digests[0]}, str(platform))
+    called = listed.relative(claim.name, path)
+    text = listed.written({**known, called: digests[0]}, str(claim.platform))
 
     def write_to(sink: BinaryIO) -> None:
         sink.write(text)
@@ -173,71 +181,3 @@ def _record(path: str, name: str, digests: Sequence[Digest], platform: Platform 
 
 def _tell(what: str) -> None:
     click.echo(f"{what} ...", err=True)
-
-
-def _rows(claim: Claim, found: Verdict, how: How, rounds: int) -> list[str]:
-    from buildtool.cli.console import style_of
-
-    style = style_of(sys.stdout)
-    same = claim.holds(found)
-    said = "is reproducible" if same else "is not reproducible"
-    if claim.wanted is not None and found.elsewhere is None:
-        said = f"is what {claim.source} says" if same else f"is not what {claim.source} says"
-    rows = [f"{style.bold}{claim.name} {said}{style.reset}"]
-    if same:
-        rows += [_row("digest", str(digest)) for digest in found.here.digests]
-    else:
-        rows += _differing(claim, found)
-    rows.append(_row("builds", str(found.asked)))
-    if rounds:
-        rows.append(_row("perturbed", " ".join(p.name for p in how.possible)))
-        rows += [_row("left out", f"{p.name}: {why}") for p in how.perturbations if (why := p.missing())]
-    return rows
-
-
-def _row(title: str, text: str) -> str:
-    return f"  {title:<10} {text}"
-
-
-def _differing(claim: Claim, found: Verdict) -> list[str]:
-    rows = [_row("here", str(digest)) for digest in found.here.digests]
-    elsewhere = found.elsewhere
-    if elsewhere is None:
-        rows += [_row("wanted", str(digest)) for digest in claim.wanted or ()]
-        return rows + [_row("because", row) for row in claim.why(found.here)]
-    if elsewhere.status:
-        rows.append(_row("elsewhere", f"the build fails, with status {elsewhere.status}"))
-        rows += [f"  | {row}" for row in elsewhere.said.splitlines()[-_ROWS:]]
-    rows += [_row("elsewhere", str(digest)) for digest in elsewhere.digests]
-    if found.unsteady:
-        rows.append(_row("because", "two builds differ with nothing perturbed"))
-    for cause in found.causes:
-        names = " and ".join(p.name for p in cause)
-        rows.append(_row("because", f"{names} ({', '.join(p.says for p in cause)})"))
-    return rows
-
-
-def _print_json(claim: Claim, found: Verdict, how: How, rounds: int) -> None:
-    import json
-
-    same = claim.holds(found)
-    document: dict[str, Any] = {
-        "subject": claim.name,
-        "same": same,
-        "here": list(found.here.digests),
-        "elsewhere": _side(found.elsewhere),
-        "wanted": None if claim.wanted is None else list(claim.wanted),
-        "reasons": [] if same or found.elsewhere else claim.why(found.here),
-        "causes": [[p.name for p in cause] for cause in found.causes],
-        "unsteady": found.unsteady,
-        "builds": found.asked,
-        "perturbed": [p.name for p in how.possible] if rounds else [],
-        "left-out": {p.name: why for p in how.perturbations if (why := p.missing())},
-    }
-    click.echo(json.dumps(document, indent=2))
-
-
-def _side(outcome: "Outcome | None") -> dict[str, Any] | None:
-    if outcome is None:
-        return None
-    return {"status": outcome.status, "digests": list(outcome.digests), "said": outcome.said}

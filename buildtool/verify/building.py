@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from buildtool.store import Blobs, Store
 from buildtool.store.scratch import remove_tree
 from buildtool.verify.copying import copy_tree, disordered, give
 from buildtool.verify.enter import Entrance
+from buildtool.verify.model import World
 from buildtool.verify.perturb import MEMORY, Surroundings, another_account
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
@@ -74,13 +76,14 @@ class Work:
 class Outcome:
     """What a build came to: the digests of its results, in order, or what it `said` when it failed.
 
-    `store` is a layout that holds the results.
+    `store` is a layout that holds the results; `world` is what is known of where it was built.
     """
 
     digests: tuple[Digest, ...]
     store: str
     status: int = 0
     said: str = ""
+    world: World = World()
 
     def like(self, other: "Outcome") -> bool:
         """Whether both came to the same: equal digests, or two failures."""
@@ -192,6 +195,7 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
     arguments = work.command()
     arguments[1:1] = ["--no-cache", "--progress", "quiet", "--metadata-file", told, *jobs]
     python = [sys.executable, "-P", "-m"]
+    begun = int(time.time())
     entrance = Entrance(
         world.cpus,
         world.umask,
@@ -217,9 +221,26 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+    known = _known(work, world, store, (begun, int(time.time()) + 1))
     if done.returncode != 0:
-        return Outcome((), store, done.returncode, done.stderr.decode("utf-8", "backslashreplace"))
-    return Outcome(_digests(told), store)
+        return Outcome((), store, done.returncode, done.stderr.decode("utf-8", "backslashreplace"), known)
+    return Outcome(_digests(told), store, world=known)
+
+
+def _known(work: Work, world: Surroundings, store: str, window: tuple[int, int]) -> World:
+    """What a comparison may know of the world of a build."""
+    system = os.uname()
+    env = {**os.environ, **world.env}
+    return World(
+        window=window,
+        hostname=world.hostname or system.nodename,
+        paths=tuple(path for path in (work.sources, store) if path),
+        user=account(world.user) if world.user else "",
+        cpus=world.cpus or len(os.sched_getaffinity(0)),
+        locale=env.get("LC_ALL") or env.get("LANG") or "",
+        zone=env.get("TZ") or "",
+        kernel=system.release,
+    )
 
 
 def _environment(world: Surroundings, store: str) -> dict[str, str]:

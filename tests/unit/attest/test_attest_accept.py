@@ -58,7 +58,7 @@ def trusted(folder: Path) -> tuple[TrustedKey, ...]:
 
 
 def by(key: PrivateKey, body: bytes = b"", kind: str = dsse.IN_TOTO) -> bytes:
-    return dsse.seal(kind, body or rebuilt("app", DIGEST, {}), key)
+    return dsse.seal(kind, body or rebuilt(DIGEST, {}), key)
 
 
 def flipped(envelope: bytes, member: str) -> bytes:
@@ -111,7 +111,7 @@ def test_every_refusal_has_its_reason(
         "unnamed.json": json.dumps(unnamed).encode(),
         "expired.json": by(private["old"]),
         "early.json": by(private["young"]),
-        "other-digest.json": by(private["beta"], rebuilt("app", OTHER, {})),
+        "other-digest.json": by(private["beta"], rebuilt(OTHER, {})),
         "provenance.json": by(private["beta"], provenance),
         "type-changed.json": by(private["beta"], kind="application/json"),
         "no-statement.json": by(private["beta"], b"{}"),
@@ -151,8 +151,8 @@ def test_key_files(folder: Path, tmp_path: Path) -> None:
 
 
 def test_statements_are_canonical() -> None:
-    first = rebuilt("app", DIGEST, {"b": 1, "a": {"d": 1, "c": 2}})
-    assert first == rebuilt("app", DIGEST, {"a": {"c": 2, "d": 1}, "b": 1})
+    first = rebuilt(DIGEST, {"b": 1, "a": {"d": 1, "c": 2}})
+    assert first == rebuilt(DIGEST, {"a": {"c": 2, "d": 1}, "b": 1})
     assert decoded(first).is_about(DIGEST)
     assert not decoded(first).is_about(OTHER)
     with pytest.raises(BuildError, match="not known"):
