@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from buildtool.store import Blobs
 
 #: Bytes of the largest Dockerfile and of the largest ignore file.
-LARGEST_TEXT = 1 << 20
+LARGEST_TEXT = 4 << 20
 _LARGEST_LOCK = 64 << 20
 _CHUNK = 1 << 20
 _MOST_LINKS = 40
