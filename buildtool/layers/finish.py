@@ -239,7 +239,7 @@ def _withdraw(tree: Upper, path: bytes) -> None:
         if tree.lower.lookup(path) is not None or not _remove_empty(tree, path):
             return
         path = parent_of(path)
-        _restore_time(tree, path)
+        restore_time(tree, path)
 
 
 def _remove_empty(tree: Upper, path: bytes) -> bool:
@@ -264,7 +264,7 @@ def _remove_empty(tree: Upper, path: bytes) -> bool:
     return True
 
 
-def _restore_time(tree: Upper, path: bytes) -> None:
+def restore_time(tree: Upper, path: bytes) -> None:
     """Where nothing else changed in a folder of the lower tree, undo that we touched it."""
     below = tree.lower.lookup(path)
     fd = tree.folder(path)

@@ -17,7 +17,7 @@ class Trust:
     for programs that read no bundle of the system, to be set where the step does not set
     them; `file` the certificate, PEM, to be seen by the step at `target`.  `certificate` is
     the same in DER, `own` the paths in `lower` that the base does not have, `copies` those
-    where it has the file without our certificate.
+    where it has the file without our certificate, `folders` those made for `own`, parents last.
     """
 
     lower: str
@@ -27,3 +27,4 @@ class Trust:
     certificate: bytes
     own: tuple[bytes, ...]
     copies: tuple[bytes, ...]
+    folders: tuple[bytes, ...]

@@ -7,9 +7,9 @@ import stat
 from dataclasses import dataclass
 
 from buildtool.diag import BuildError
-from buildtool.layers.descriptor import status_of
-from buildtool.layers.entry import display
-from buildtool.layers.finish import FinishSpec, Upper
+from buildtool.layers.descriptor import names_in, status_of
+from buildtool.layers.entry import display, parent_of
+from buildtool.layers.finish import FinishSpec, Upper, restore_time
 from buildtool.layers.tree import Stack, XattrPrefix, is_whiteout
 from buildtool.network import keystore
 from buildtool.network.mark import NAME, Trust
@@ -18,6 +18,8 @@ from buildtool.network.mark import NAME, Trust
 _NEEDLE = 18
 #: Where lines of base64 are broken: at 64 letters (PEM) or 76 (MIME).
 _WRAPS = (64, 76)
+#: What looks for certificates in the folder of our file; Debian's package makes the folder with it.
+_TOOL = b"usr/sbin/update-ca-certificates"
 #: Larger files are looked through, but not mended.
 _LARGEST = 64 << 20
 
@@ -36,12 +38,35 @@ def remove(trust: Trust, upper: str, base: Stack, xattr_prefix: XattrPrefix) -> 
             name = path.rpartition(b"/")[2]
             if stat.S_ISLNK(status.st_mode):
                 if NAME in os.readlink(name, dir_fd=fd).rpartition(b"/")[2]:
-                    tree.drop(path)
+                    _drop(tree, path)
             elif stat.S_ISREG(status.st_mode) and status.st_size >= _NEEDLE and _holds(name, fd, needles):
                 if path in trust.own:
-                    tree.drop(path)
+                    _drop(tree, path)
                 else:
                     _Mending(trust, base, needles).mend(path, name, fd, status)
+        _withdraw_folders(tree, trust, base)
+
+
+def _withdraw_folders(tree: Upper, trust: Trust, base: Stack) -> None:
+    """Remove empty folders that were made for our file; where its tool is, they are the tool's own."""
+    if tree.status(_TOOL) is not None or base.lookup(_TOOL) is not None:
+        return
+    for path in trust.folders:
+        fd = tree.folder(path)
+        if fd is None:
+            continue
+        try:
+            is_empty = not names_in(fd)
+        finally:
+            os.close(fd)
+        if is_empty:
+            _drop(tree, path)
+
+
+def _drop(tree: Upper, path: bytes) -> None:
+    """Remove what is ours, and leave the folder as if it had not been there."""
+    tree.drop(path)
+    restore_time(tree, parent_of(path))
 
 
 def _unhide(tree: Upper, base: Stack, path: bytes) -> None:
@@ -54,6 +79,7 @@ def _unhide(tree: Upper, base: Stack, path: bytes) -> None:
         status = status_of(name, fd)
         if status is not None and is_whiteout(status) and base.lookup(path) is None:
             os.unlink(name, dir_fd=fd)
+            restore_time(tree, parent)
     finally:
         os.close(fd)
 

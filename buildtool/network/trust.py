@@ -82,7 +82,7 @@ def inject(folder_of_authority: str, base: Stack, folder: str) -> Trust:
             continue
     made.finish()
     env = tuple((name, TARGET) for name in _VARIABLES)
-    return Trust(folder, env, TARGET, own.pem, own.der, mine, tuple(made.paths))
+    return Trust(folder, env, TARGET, own.pem, own.der, mine, tuple(made.paths), made.new)
 
 
 def _files(base: Stack, paths: tuple[bytes, ...]) -> Iterator[tuple[bytes, Node]]:
@@ -114,6 +114,11 @@ class _Layer:
         """Whether the base has a folder at the path."""
         node = self._base.lookup(self._base.resolve(path))
         return node is not None and node.is_dir
+
+    @property
+    def new(self) -> tuple[bytes, ...]:
+        """The folders that the base does not have, parents last."""
+        return tuple(sorted((path for path, node in self._folders.items() if node is None), reverse=True))
 
     def add(self, path: bytes, content: bytes, like: Node | None = None) -> None:
         """A file, with the owner, mode and time of another one."""

@@ -13,9 +13,11 @@ import pytest
 from buildtool.diag import BuildError
 from buildtool.network.authority import authority
 from buildtool.network.internet import Internet
+from buildtool.network.keystore import _joined, adding
 from buildtool.network.settings import Settings
 from buildtool.sandbox.netns import Isolated
 from buildtool.store import Store
+from tests.support.git_backend import git, pages, repository
 from tests.support.upstream import Outside
 from tests.unit.network.conftest import CLOCK
 
@@ -139,6 +141,74 @@ def test_a_strict_replay_stops_the_step(
         internet.check(process_failed=False)
     assert caught.value.code == "not-recorded"
     assert "GET https://example.org/b was refused" in caught.value.message
+
+
+@pytest.mark.parametrize("options", [(), ("--depth=1",), ("-c", "protocol.version=0")])
+def test_git_clones_over_https(
+    world: Outside,
+    store: Store,
+    settings: Settings,
+    machine: Machine,
+    tmp_path: Path,
+    options: tuple[str, ...],
+) -> None:
+    commit = repository(tmp_path / "origin")
+    url = "https://git.example/app.git"
+    world.pages.update(pages(url, tmp_path / "origin"))
+
+    def clone(place: Machine, name: str) -> None:
+        env = {"GIT_SSL_CAINFO": str(machine.certificate), "GIT_CONFIG_NOSYSTEM": "1"}
+        done = place.run("git", "clone", "-q", *options, url, str(tmp_path / name), **env)
+        assert done.returncode == 0, done.stderr
+        assert git(tmp_path / name, "rev-parse", "HEAD") == commit
+
+    clone(machine, "first")
+    assert {e.method for e in machine.internet.exchanges} == {"GET", "POST"}
+    world.pages.clear()
+    strict = msgspec.structs.replace(settings, strict=True, offline=True, known=machine.internet.exchanges)
+    with Isolated(everywhere=True) as namespace, Internet(namespace, strict, store) as internet:
+        clone(Machine(namespace, internet, machine.certificate), "second")
+    assert internet.refused == ()
+    assert internet.exchanges == strict.known
+
+
+def test_node(world: Outside, machine: Machine) -> None:
+    world.pages["https://example.org/a"] = b"private"
+    script = (
+        "require('https').get('https://example.org/a', r => r.on('data', d => process.stdout.write(d)))"
+        ".on('error', e => { console.error(e); process.exit(1) })"
+    )
+    done = machine.run("node", "-e", script, NODE_EXTRA_CA_CERTS=str(machine.certificate))
+    assert done.stdout == "private", done.stderr
+
+
+def test_java(world: Outside, machine: Machine, tmp_path: Path) -> None:
+    world.pages["https://example.org/a"] = b"private"
+    source = tmp_path / "Get.java"
+    source.write_text(
+        "public class Get { public static void main(String[] a) throws Exception {"
+        ' System.out.write(new java.net.URL("https://example.org/a").openStream().readAllBytes());'
+        " System.out.flush(); } }"
+    )
+    keys = tmp_path / "keys.jks"
+    empty = _joined(2, [])
+    own = authority(machine.internet._settings.authority)
+    keys.write_bytes(adding(empty, "one", own.der, 0))
+    done = machine.run("java", f"-Djavax.net.ssl.trustStore={keys}", str(source))
+    if "modules: jdk.compiler" in done.stderr or "ClassNotFound" in done.stderr:
+        pytest.skip("no compiler for Java")
+    assert done.stdout == "private", done.stderr
+
+
+def test_many_downloads_at_once(world: Outside, machine: Machine) -> None:
+    for n in range(60):
+        world.pages[f"https://example.org/{n}"] = b"page %d;" % n * 5000
+    done = machine.run(
+        "curl", "-sS", "--cacert", str(machine.certificate), "-Z", "--parallel-max", "50", "-o",
+        "/dev/null", "-w", "%{http_code} ", "https://example.org/[0-59]",
+    )  # fmt: skip
+    assert done.stdout.split() == ["200"] * 60
+    assert len(machine.internet.exchanges) == 60
 
 
 def test_nothing_is_left_running(store: Store, settings: Settings, count_threads: Callable[[], Any]) -> None:

@@ -141,7 +141,14 @@ def test_a_step_that_removes_our_files_removes_nothing(world: World) -> None:
     folder.mkdir(parents=True)
     os.mknod(folder / os.path.basename(LOCAL), stat.S_IFCHR, 0)
     assert world.finished() == {}
-    assert os.listdir(folder) == []
+    assert os.listdir(world.upper) == []
+
+
+def test_the_folder_of_local_certificates_comes_with_its_tool(world: World) -> None:
+    (world.upper / "usr/local/share/ca-certificates").mkdir(parents=True)
+    world.write(world.upper, "usr/sbin/update-ca-certificates", b"#!/bin/sh\n")
+    assert world.finished() == {"usr/sbin/update-ca-certificates": b"#!/bin/sh\n"}
+    assert os.listdir(world.upper / "usr/local/share") == ["ca-certificates"]
 
 
 @pytest.mark.parametrize(
