@@ -101,7 +101,7 @@ class Evaluator:
             module.add_callable(name, partial(self._called, function))
         path = os.path.join(os.path.dirname(__file__), "prelude.star")
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            text = self._prelude_text = file.read()
         sl.eval(module, sl.parse(callsite.PRELUDE, text, self._dialect), self._globals)
         names = re.findall(r"^(?:def )?([a-z]\w*)(?:\(| = )", text, re.MULTILINE)
         load = f"load({callsite.PRELUDE!r}, " + ", ".join(map(repr, names)) + ")"
@@ -128,7 +128,10 @@ class Evaluator:
             unused = unused_loads(ast, file, text)
             sl.eval_with(options, module, ast, self._globals, file_loader=loader)
         except sl.StarlarkError as e:
-            raise self._told(str(e)) from None
+            from buildtool.frontends.starlark.pointing import pointed
+
+            known = [*self._sources.values(), self._prelude_text]
+            raise pointed(self._told(str(e)), self._sources.get, known) from None
         if unused is not None and not self._marks:
             raise unused
         return module, reads

@@ -228,7 +228,8 @@ def test_mounts(tmp_path: Path) -> None:
     make(tmp_path, {"BUILD.star": text})
     image = lower(tmp_path)
     assert isinstance(image.rootfs, Run)
-    tools, src, _tmp = image.rootfs.mounts
+    # In the order of their targets, as with RUN.
+    src, _tmp, tools = image.rootfs.mounts
     assert isinstance(tools, BindMount)
     assert isinstance(tools.source, FileOp)
     assert isinstance(src, BindMount)
