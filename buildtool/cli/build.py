@@ -6,13 +6,16 @@ from typing import Any
 
 import click
 
+from buildtool.cli.access import Access, access_options
 from buildtool.cli.options import not_yet_options, parse_beside, request_of, subject_options
+from buildtool.cli.request import DockerfileSubject
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 
 _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 
 
-@click.command("build")
+@click.command("build", cls=SwitchCommand)
 @subject_options
 @click.option("-t", "--tag", multiple=True, metavar="NAME", help="A name for the image.")
 @click.option(
@@ -21,7 +24,8 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     multiple=True,
     metavar="SPEC",
     help="Where to write: type=oci,dest=FILE.tar; type=oci,dest=DIR,tar=false; type=docker,dest=FILE.tar;"
-    " with compression=gzip or zstd. Or the files: type=local,dest=DIR; type=tar,dest=FILE.tar."
+    " with compression=gzip or zstd; type=registry,name=NAME."
+    " Or the files: type=local,dest=DIR; type=tar,dest=FILE.tar."
     " [default: the store alone]",
 )
 @click.option("--load", is_flag=True, help="Hand the image to docker, podman or containerd.")
@@ -61,6 +65,9 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     metavar="FORMAT",
     help="Put a bill of materials beside outputs: spdx, cyclonedx.",
 )
+@click.option("--pull", is_flag=True, help="Look up base images anew.")
+@click.option("--push", is_flag=True, help="Push the image under its names.")
+@access_options
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Steps at once. [default: CPUs]")
 @not_yet_options
 def command(
@@ -70,8 +77,11 @@ def command(
     progress: str,
     quiet: bool,
     check: bool,
+    pull: bool,
+    push: bool,
     provenance: str | None,
     sbom: str | None,
+    access: Access,
     **options: Any,
 ) -> int:
     """Build an image.
@@ -83,7 +93,16 @@ def command(
     and written wherever --output says.
     """
     begun = time.monotonic()
-    request = replace(request_of(**options), beside=parse_beside(provenance, sbom))
+    if push:
+        options["output"] += ("type=registry",)
+    request = replace(
+        request_of(**options),
+        beside=parse_beside(provenance, sbom),
+        access=access,
+        pull=pull,
+    )
+    if request.pushes and not request.push_names and isinstance(request.subject, DockerfileSubject):
+        raise BuildError("bad-usage", "there is no name to push the image to", hint="-t HOST/PATH:TAG")
     if quiet and progress not in ("auto", "quiet"):
         raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
     if check:
@@ -98,6 +117,7 @@ def command(
     with choose("quiet" if quiet else progress) as view, Session(request, view) as session:
         built = session.build()
         written = session.write(built)
+        pushed = session.push(built)
         if iidfile:
             write_iidfile(iidfile, built)
         if metadata_file:
@@ -105,6 +125,8 @@ def command(
         seconds = time.monotonic() - begun
         names = tuple(n.short for n in request.names)
         view.summary(
-            Summary(built.images, names, written, built.executed, built.cached, seconds, built.indexes)
+            Summary(
+                built.images, names, written, built.executed, built.cached, seconds, built.indexes, pushed
+            )
         )
     return 0

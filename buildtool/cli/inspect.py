@@ -4,31 +4,43 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildtool.cli.access import Access, access_options
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 
 if TYPE_CHECKING:
+    from buildtool.digest import Digest
+    from buildtool.graph.model import Platform
     from buildtool.oci.layout import Layout
     from buildtool.oci.model import Descriptor, Manifest
+    from buildtool.store import Store
 
 
-@click.command("inspect")
-@click.argument("place", metavar="NAME | oci:FOLDER | oci-archive:FILE")
+@click.command("inspect", cls=SwitchCommand)
+@click.argument("place", metavar="NAME | oci:FOLDER | oci-archive:FILE | docker://NAME")
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
 @click.option("--raw", is_flag=True, help="Print the manifest, byte for byte.")
 @click.option("--config", is_flag=True, help="Print the configuration, byte for byte.")
-def command(place: str, platform: str, raw: bool, config: bool) -> None:
-    """Show an image: its digest, layers and configuration."""
-    from buildtool.cli.places import find, layout_at, parse_place
+@access_options
+def command(place: str, platform: str, raw: bool, config: bool, access: Access) -> None:
+    """Show an image: its digest, layers and configuration.
+
+    Of an image in a registry (docker://HOST/PATH:TAG) nothing but its documents is fetched.
+    """
+    from buildtool.cli.places import Place, find, layout_at, parse_place
     from buildtool.cli.platforms import parse_platform
     from buildtool.oci.model import Manifest
     from buildtool.store import Store
 
     if raw and config:
         raise BuildError("bad-usage", "--raw and --config: one document at a time")
-    where = parse_place(place)
     with Store.open() as store:
+        if place.startswith("docker://"):
+            where = Place("", digest=_documents(place, store, access, parse_platform(platform)))
+        else:
+            where = parse_place(place)
         layout = layout_at(where, store)
         descriptor = find(where, layout, parse_platform(platform))
         manifest = layout.manifest(descriptor)
@@ -39,6 +51,23 @@ def command(place: str, platform: str, raw: bool, config: bool) -> None:
             click.echo(layout.read(manifest.config), nl=False)
         else:
             click.echo("\n".join(_described(layout, descriptor, manifest)))
+
+
+def _documents(place: str, store: "Store", access: Access, platform: "Platform") -> "Digest":
+    """Bring manifest and config of a registry's image to the store; the digest of the manifest."""
+    import os
+
+    from buildtool.oci.model import Manifest
+    from buildtool.registry.pull import Puller
+    from buildtool.registry.reference import parse_reference
+
+    reference = parse_reference(place.removeprefix("docker://"))
+    puller = Puller(access.registries(os.getcwd(), [reference.host]), reference, store.blobs)
+    found = puller.choose(puller.document(), platform)
+    manifest = puller.manifest(found)
+    assert isinstance(manifest, Manifest)
+    puller.config(manifest)
+    return found.digest
 
 
 def _described(layout: "Layout", descriptor: "Descriptor", manifest: "Manifest") -> list[str]:

@@ -19,15 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Options of `docker buildx build` and `buildah` that have no meaning here yet.  Scripts often
 #: switch them off, which is what we do anyhow: such values are taken.
 NOT_YET = {
-    "--creds": "registries",
-    "--authfile": "registries",
     "--add-host": "further host names in RUN steps",
-    "--retry": "registries",
-}
-NOT_YET_SWITCHES = {
-    "--pull": "registries",
-    "--push": "registries",
-    "--tls-verify": "registries",
 }
 _OFF = ("false", "0", "off", "disabled=true")
 _ON = ("true", "1", "on")
@@ -91,10 +83,6 @@ def not_yet_options(command: F) -> F:
         command = click.option(flag, multiple=True, hidden=True, expose_value=False, callback=_refuse(what))(
             command
         )
-    for flag, what in NOT_YET_SWITCHES.items():
-        command = click.option(
-            flag, is_flag=False, flag_value="true", hidden=True, expose_value=False, callback=_refuse(what)
-        )(command)
     return command
 
 

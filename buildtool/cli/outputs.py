@@ -8,7 +8,7 @@ from buildtool.diag import BuildError, suggestion
 
 COMPRESSIONS = ("gzip", "zstd")
 
-KINDS = ("oci", "docker", "local", "tar", "image", "cacheonly")
+KINDS = ("oci", "docker", "local", "tar", "image", "registry", "cacheonly")
 
 _KNOWN = {
     "type",
@@ -31,7 +31,8 @@ class Output:
     `kind` is `oci` (an image layout, in a tar archive unless `tar` is false), `docker`
     (an archive for `docker load`; without `dest` it goes to an engine of this machine),
     `local` or `tar` (the files of the image, in a folder or an archive), `image` (a name in
-    the store alone) or `cacheonly` (nothing).  `dest` is a path, or `-` for standard output.
+    the store; with `push` in its registry too) or `cacheonly` (nothing).  `dest` is a path,
+    or `-` for standard output.
     """
 
     kind: str
@@ -39,24 +40,27 @@ class Output:
     tar: bool = True
     names: tuple[str, ...] = ()
     compression: str = "gzip"
+    push: bool = False
 
 
 def parse_output(text: str) -> Output:
     """`type=oci,dest=FILE` and its kin; a bare path means `type=local`; BuildError("bad-output")."""
     values = _fields(text)
     kind = values.get("type", "")
-    if kind == "registry":
-        raise _not_yet(f"output type={kind}")
     if kind not in KINDS:
         hint = suggestion(kind, KINDS) or f"types are {', '.join(KINDS)}"
         raise BuildError("bad-output", f"{kind!r} is not a type of output", hint=hint)
     _check_switches(values)
+    push = kind == "registry" or _truth("push", values.get("push", "false"))
+    if push and kind not in ("registry", "image"):
+        raise BuildError("bad-output", "push=true is for type=image", hint="--push pushes as well")
     output = Output(
-        kind,
+        "image" if kind == "registry" else kind,
         values.get("dest", ""),
         _truth("tar", values.get("tar", "true")),
         tuple(n for n in values.get("name", "").split(",") if n),
         _compression(values.get("compression", "gzip")),
+        push,
     )
     _check_place(output)
     return output
@@ -116,8 +120,6 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def _check_switches(values: dict[str, str]) -> None:
-    if _truth("push", values.get("push", "false")):
-        raise _not_yet("push=true")
     if _truth("force-compression", values.get("force-compression", "false")):
         raise _not_yet("force-compression=true")
     if not _truth("oci-mediatypes", values.get("oci-mediatypes", "true")):

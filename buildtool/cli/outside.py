@@ -4,17 +4,18 @@ A build that has everything never makes any of it, nor imports what it is made o
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from buildtool.address import public
+from buildtool.cli.telling import Told, telling
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.executor.api import Advance
-from buildtool.executor.progress import Finished, Progress, StepInfo
-from buildtool.graph.model import FetchSource, GitSource, ImageSource
+from buildtool.executor.progress import Progress
+from buildtool.graph.model import FetchSource, GitSource, Image, ImageSource
 from buildtool.lock.debian import DebianRequest
 from buildtool.lock.model import DebianPins, FilePin
 from buildtool.lock.npm import NodeArchive, NodePin
@@ -22,14 +23,13 @@ from buildtool.lock.pypi import PythonPins, PythonRequest, python_pins
 from buildtool.store import Store
 
 if TYPE_CHECKING:
-    from buildtool.archives.fetch import Fetchers, HttpFetcher
+    from buildtool.archives.fetch import Fetchers, HttpFetcher, LayerFetcher
     from buildtool.archives.git import Git
     from buildtool.archives.http import Web
     from buildtool.archives.mirrors import Mirrors
     from buildtool.archives.pypi import WheelIndex
-
-#: Steps of the plan count from 0; what happens before there is a plan comes before them.
-BEFORE_THE_PLAN = -1
+    from buildtool.registry.client import Registries
+    from buildtool.registry.reference import Reference
 
 
 class Outside:
@@ -46,6 +46,7 @@ class Outside:
         folder: str,
         instants: Callable[[], tuple[int, ...]],
         progress: Progress,
+        registries: "Callable[[], Registries]",
         git_login: Callable[[str], str] = lambda host: "",
         offline: bool = False,
     ) -> None:
@@ -55,6 +56,7 @@ class Outside:
         self._instants = instants
         self._progress = progress
         self._offline = offline
+        self._open_registries = registries
 
     def fetch_file(self, step: FetchSource, advance: Advance) -> None:
         """Put the file's bytes among the blobs."""
@@ -88,18 +90,30 @@ class Outside:
         with self._telling(f"look at {len(archives)} packages of npm"):
             return bring(self._http, archives)
 
+    def image(self, name: str, platform: str) -> Digest:
+        """The manifest that a name of a registry stands for now, and tell that it is looked up."""
+        from buildtool.cli.platforms import parse_platform
+        from buildtool.registry.reference import parse_reference
+        from buildtool.registry.source import find_image
+
+        reference = parse_reference(name)
+        with self._telling(f"look up {reference.short} for {platform}"):
+            return find_image(self._registries, reference, self._store.blobs, parse_platform(platform))
+
+    def base_image(self, reference: "Reference", manifest: Digest) -> Image:
+        """The image of a manifest in a registry, its layers left where they are."""
+        from buildtool.registry.source import base_image
+
+        if not self._store.blobs.has(manifest):
+            self._ask(f"fetch the manifest of {reference}")
+        return base_image(self._registries, reference, manifest, self._store.blobs)
+
     def file(self, url: str, expect: Digest | None) -> FilePin:
         """Download the file of a URL as it is now, and tell that this goes on."""
         from buildtool.archives.remote import download
 
-        with self._telling(f"fetch {public(url)}") as step:
-            return download(
-                self._web,
-                self._store.blobs,
-                url,
-                expect,
-                lambda done, total: self._progress.advanced(step, "download", done, total),
-            )
+        with self._telling(f"fetch {public(url)}") as told:
+            return download(self._web, self._store.blobs, url, expect, told.download)
 
     def commit(self, url: str, ref: str) -> str:
         """The commit of a ref of a git repository as it is now."""
@@ -128,28 +142,20 @@ class Outside:
                 exit_status=1,
             )
 
+    def _telling(self, what: str) -> AbstractContextManager[Told]:
+        """Show something that the network is asked for before there is a plan."""
+        self._ask(what)
+        return telling(self._progress, what)
+
     @cached_property
     def _git(self) -> "Git":
         from buildtool.archives.git import Git
 
         return Git(self._store.blobs, self._store.temporary, os.environ, login=self._git_login)
 
-    @contextmanager
-    def _telling(self, what: str) -> Iterator[StepInfo]:
-        """Show a step that belongs to no plan yet."""
-        import time
-
-        self._ask(what)
-
-        step = StepInfo(BEFORE_THE_PLAN, "resolve", what)
-        begun = time.monotonic()
-        self._progress.started(step)
-        try:
-            yield step
-        except BuildError as error:
-            self._progress.failed(step, error)
-            raise
-        self._progress.finished(step, Finished(cached=False, seconds=time.monotonic() - begun))
+    @cached_property
+    def _registries(self) -> "Registries":
+        return self._open_registries()
 
     @cached_property
     def _web(self) -> "Web":
@@ -172,8 +178,12 @@ class Outside:
     @cached_property
     def _fetchers(self) -> "Fetchers":
         from buildtool.archives.fetch import Fetchers
+        from buildtool.registry.source import RegistryLayers
 
-        layers = {"oci-layout": _LayoutLayers(self._store)}
+        layers: dict[str, LayerFetcher] = {
+            "oci-layout": _LayoutLayers(self._store),
+            "docker": RegistryLayers(self._registries, self._store.blobs),
+        }
         return Fetchers(self._http, layers, {"pypi": lambda filename: self._wheels.addresses(filename)})
 
     @cached_property

@@ -28,6 +28,12 @@ class Place:
     digest: Digest | None = None
 
 
+def known_transport(text: str) -> bool:
+    """Whether a text begins with one of skopeo's transports."""
+    transport, colon, rest = text.partition(":")
+    return bool(colon) and transport in (*_TRANSPORTS, *_OTHERS) and not rest.isdigit()
+
+
 def parse_place(text: str) -> Place:
     """The place that `text` names.
 

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
+from buildtool.cli.access import Access
 from buildtool.cli.cachespecs import CacheSpec
 from buildtool.cli.contexts import is_elsewhere
 from buildtool.cli.lending import Lending
-from buildtool.cli.names import ImageName
+from buildtool.cli.names import ImageName, parse_name
 from buildtool.cli.outputs import Output
 from buildtool.diag import BuildError
 from buildtool.graph.model import Network, Platform
+from buildtool.registry.reference import DOCKER
 
 #: 1980-01-01T00:00:00Z, which every archive format can write down.
 DEFAULT_EPOCH = 315532800
@@ -73,6 +75,26 @@ class BuildRequest:
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()
     beside: tuple[str, ...] = ()
+    access: Access = Access()
+    pull: bool = False
+
+    @property
+    def pushes(self) -> bool:
+        """Whether the result goes to registries."""
+        return any(output.push for output in self.outputs)
+
+    @property
+    def push_names(self) -> tuple[ImageName, ...]:
+        """The names under which the result goes to registries: an output's own, else all."""
+        pushed = [o for o in self.outputs if o.push]
+        return tuple(dict.fromkeys(n for o in pushed for n in map(parse_name, o.names))) or (
+            self.names if pushed else ()
+        )
+
+    @property
+    def push_hosts(self) -> tuple[str, ...]:
+        """The registries that the result goes to."""
+        return tuple(dict.fromkeys(name.host or DOCKER for name in self.push_names))
 
 
 def is_label(text: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from buildtool.address import has_credentials, public
 from buildtool.cli.contexts import Opened, fetched_file, git_files, open_folder, read_ignore
@@ -20,6 +20,9 @@ from buildtool.lock.pypi import PythonRequest, Wheel
 from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
+if TYPE_CHECKING:
+    from buildtool.registry.reference import Reference
+
 #: How a named context says that it is the image of a target of this workspace.
 TARGET = "target:"
 #: Gives the image that a context is, for a platform.
@@ -28,6 +31,16 @@ ImageOf: TypeAlias = Callable[[Platform], Image]
 Targets: TypeAlias = Callable[[str, Platform], Image]
 #: Checks the text of a Dockerfile, and gives an image in the place of the one that it describes.
 Checker: TypeAlias = Callable[[bytes, Request, Bases, Lock], Image]
+
+
+class FromRegistries(Protocol):
+    """Images of registries."""
+
+    def image(self, name: str, platform: str) -> Digest:
+        """The manifest that a name stands for on a platform now."""
+
+    def base_image(self, reference: "Reference", manifest: Digest) -> Image:
+        """The image of a manifest, its layers left where they are."""
 
 
 class Remembered:
@@ -60,6 +73,7 @@ class Services:
         network: Network,
         allow: frozenset[str] = frozenset(),
         root: str = "",
+        registries: FromRegistries | None = None,
     ) -> None:
         self._pins = pins
         self._memory = memory
@@ -69,6 +83,7 @@ class Services:
         self._root = root
         #: Where there is a workspace to look in: what the named context `target:LABEL` means.
         self.targets: Targets | None = None
+        self._registries = registries
         #: Takes the place of lowering where Dockerfiles are to be checked only.
         self.checker: Checker | None = None
         self._warned: set[Warned] = set()
@@ -147,7 +162,7 @@ class Services:
         return self._pins.commit(url, ref, checksum)
 
     def base_image(self, name: str, platform: Platform, span: Span | None) -> Image:
-        """An image that exists elsewhere; only layouts on this machine so far."""
+        """An image that exists elsewhere: in a layout on this machine, or in a registry, pinned."""
         if name.startswith("oci-layout://"):
             from buildtool.oci.reference import parse_layout_reference
             from buildtool.oci.source import base_image
@@ -156,12 +171,25 @@ class Services:
                 return base_image(parse_layout_reference(name), platform, asked_as=name)
             except BuildError as error:
                 raise error.at(span) from None
-        raise BuildError(
-            "no-registry",
-            f"the image {name!r} would come from a registry, which is not supported yet",
-            span=span,
-            hint=f"--build-context {name}=oci-layout://FOLDER gives it; so do the contexts of dockerfile()",
-        )
+        from buildtool.registry.reference import parse_reference
+
+        try:
+            return self._from_registry(parse_reference(name), platform)
+        except BuildError as error:
+            raise error.at(span) from None
+
+    def _from_registry(self, reference: "Reference", platform: Platform) -> Image:
+        """The image of a registry on a platform: a digest stands for itself, a tag for what the lock says."""
+        name = str(reference)
+        pinned = f"{name} {platform}" in self._pins.lock.images
+        if self._registries is None or (self.checker is not None and not pinned):
+            raise BuildError(
+                "no-registry",
+                f"the image {reference.short} is in no lock yet, and no registry is asked here",
+                hint="a build pins it in buildtool.lock",
+            )
+        find = self._registries.image if reference.digest else self._pins.image
+        return self._registries.base_image(reference, find(name, str(platform)))
 
     def debian_packages(self, request: DebianRequest, span: Span | None) -> Sequence[DebianPackage]:
         """The packages that answer a request, pinned."""

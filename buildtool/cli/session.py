@@ -5,7 +5,7 @@ request -> frontends -> roots -> executor -> Built -> names, archives, layouts
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from types import TracebackType
@@ -18,7 +18,7 @@ from buildtool.cli.outside import Outside
 from buildtool.cli.recorded import Internet
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services, Targets
-from buildtool.cli.writing import ROOTS, write
+from buildtool.cli.writing import ROOTS, push, write
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import BuildOptions, Built, BuiltImage, Lent
 from buildtool.executor.progress import Progress
@@ -54,6 +54,11 @@ class Session:
         self._pins: Pins | None = None
         self._outside: Outside | None = None
         self.checker: Checker | None = None
+        #: Known once the frontends have been asked.
+        self._registries: Callable[[], Registries] | None = None
+        self._roots: tuple[Image | Index, ...] = ()
+        self._labels: tuple[Label, ...] = ()
+        self._destinations: dict[Label, tuple[str, ...]] = {}
 
     def __enter__(self) -> "Session":
         return self
@@ -79,7 +84,8 @@ class Session:
         for images in targets:
             finished = tuple(_with_extras(image, self.request) for image in images)
             roots.append(finished[0] if len(finished) == 1 else _index(finished))
-        return tuple(roots)
+        self._roots = tuple(roots)
+        return self._roots
 
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned.
@@ -101,13 +107,14 @@ class Session:
             from buildtool.cli.caches import write_caches
 
             request = self.request
+            assert self._registries is not None
             write_caches(
                 request.cache_to,
                 ledger,
                 built,
                 self.store,
                 request.compression,
-                self._open_registries,
+                self._registries,
                 self.progress.warned,
             )
         return built
@@ -156,17 +163,14 @@ class Session:
         from buildtool.cli.caches import source_of
         from buildtool.executor.travel import Ledger
 
+        assert self._registries is not None
+        opened = self._registries
         return Ledger(
             self.store,
-            [source_of(spec, self._open_registries) for spec in request.cache_from],
+            [source_of(spec, opened) for spec in request.cache_from],
             self.progress.warned,
             whole=any(spec.whole for spec in request.cache_to),
         )
-
-    def _open_registries(self) -> "Registries":
-        from buildtool.registry.client import open_registries
-
-        return open_registries(os.path.dirname(self._lock_file.path) or os.getcwd())
 
     def _remember(self, roots: Sequence[Image | Index], built: Built) -> None:
         """Keep what explains the next build, and where the images of this one come from."""
@@ -197,6 +201,15 @@ class Session:
     def write(self, built: Built) -> tuple[str, ...]:
         """Name the images in the store and write the outputs; the places that were written."""
         return write(built, self.request, self.store, self.progress)
+
+    def push(self, built: Built) -> tuple[str, ...]:
+        """Push the images to registries where that was asked for; their names there."""
+        if not self.request.pushes:
+            return ()
+        assert self._registries is not None
+        named = tuple(name.full for name in self.request.push_names)
+        several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
+        return push(built, self._roots, several, self._registries(), self.store, self.progress)
 
     # ------------------------------------------------------------ frontends
 
@@ -264,6 +277,7 @@ class Session:
                 warned.update(dict.fromkeys(workspace.warnings))
         for warning in warned:
             self.progress.warned(warning)
+        self._labels = tuple(found)
         return [list(images.values()) for images in found.values()]
 
     def _images(
@@ -272,11 +286,17 @@ class Session:
         for text in subject.labels:
             targets = workspace.targets(text)
             for label in targets:
+                destinations = workspace.destinations(label)
+                if destinations is not None:
+                    self._destinations[label] = destinations
+                # A pattern that is built means images, one that is pushed what says where to.
+                if len(targets) > 1 and (destinations is not None) != self.request.pushes:
+                    continue
                 try:
                     yield label, workspace.images(label, platform, self.request.epoch, services)
                 except BuildError as error:
                     # A pattern means whatever can be built among the targets that it matches.
-                    if error.code not in ("not-an-image", "push-not-yet") or len(targets) == 1:
+                    if error.code != "not-an-image" or len(targets) == 1:
                         raise
 
     def _services(self, folder: str, text: bytes | None = None) -> Services:
@@ -292,6 +312,7 @@ class Session:
             self.request.locked or self.request.offline,
             "--offline" if self.request.offline else "--locked",
             anew,
+            self.request.pull,
         )
         services = Services(
             self._pins,
@@ -300,19 +321,22 @@ class Session:
             self.request.network,
             self.request.lending.allow,
             folder,
+            self._outside,
         )
         services.checker = self.checker
         return services
 
     def _outside_of(self, folder: str) -> Outside:
-        subject = self.request.subject
+        subject, access = self.request.subject, self.request.access
         named = (
             [subject.context, *dict(subject.contexts).values()]
             if isinstance(subject, DockerfileSubject)
             else []
         )
         login = partial(self.request.lending.git_login, os.environ, hosts_of(named))
-        return Outside(self.store, folder, self._instants, self.progress, login, self.request.offline)
+        self._registries = cache(lambda: access.registries(folder, self.request.push_hosts))
+        offline = self.request.offline
+        return Outside(self.store, folder, self._instants, self.progress, self._registries, login, offline)
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()

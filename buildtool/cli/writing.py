@@ -1,7 +1,7 @@
 """Results to where they were asked for: names of the store, archives, folders."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from buildtool.cli.outputs import Output
@@ -9,10 +9,13 @@ from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import Built
 from buildtool.executor.progress import Progress
+from buildtool.graph.model import Image, Index
 from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.oci.export import Export
+    from buildtool.oci.model import Descriptor
+    from buildtool.registry.client import Registries
 
 #: The kinds of outputs that are made of the files of an image.
 ROOTS = ("local", "tar")
@@ -49,6 +52,45 @@ def _written(output: Output, built: Built, request: BuildRequest, store: Store, 
         found = exports(built, request) + ([] if docker else referrers(built, request, store))
         to_file(output.dest, lambda sink: write_archive(sink, found, store.blobs, docker=docker))
     return output.dest
+
+
+def push(
+    built: Built,
+    roots: Sequence[Image | Index],
+    names: Sequence[Sequence[str]],
+    registries: "Registries",
+    store: Store,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Push the result of each root under its names; the references, with their digest."""
+    from buildtool.cli.pushing import push_all
+    from buildtool.registry.reference import parse_reference
+
+    if not any(names):
+        raise BuildError("bad-usage", "there is no name to push to", hint="-t NAME, or a push() target")
+    done: list[str] = []
+    for descriptor, texts in zip(_tops(built, roots), names, strict=True):
+        references = [parse_reference(text) for text in texts]
+        done += push_all(descriptor, references, registries, store, progress)
+    return tuple(done)
+
+
+def _tops(built: Built, roots: Sequence[Image | Index]) -> "list[Descriptor]":
+    """The manifest or index that each root became."""
+    from buildtool.oci.model import INDEX, MANIFEST, Descriptor
+
+    images, indexes = iter(built.images), iter(built.indexes)
+    found = []
+    for root in roots:
+        if isinstance(root, Index):
+            index = next(indexes)
+            found.append(Descriptor(INDEX, index.digest, index.size))
+            for _ in root.images:
+                next(images)
+        else:
+            image = next(images)
+            found.append(Descriptor(MANIFEST, image.manifest, image.manifest_size))
+    return found
 
 
 def exports(built: Built, request: BuildRequest) -> "list[Export]":

@@ -19,6 +19,7 @@ class Assembly:
         from buildtool.oci.convert import assemble
 
         self._carrier.cache.bring(chain.layers)
+        self._carrier.supply.bring_bases([ref.diff_id for ref in chain.layers])
         layers = tuple(self._layer(chain, n) for n in range(len(chain.layers)))
         manifest, config = assemble(image, layers)
         for document in (config, manifest):
@@ -48,7 +49,7 @@ class Assembly:
 
     def _layer(self, chain: Chain, number: int) -> BuiltLayer:
         ref = chain.layers[number]
-        base = self._carrier.supply.base(ref.diff_id, None)
+        base = self._carrier.supply.base(ref.diff_id)
         if base is not None:
             return BuiltLayer(parse_digest(base.digest), ref.diff_id, base.size, base.media_type)
         digest, size = self._carrier.compress(chain, number + 1)

@@ -116,7 +116,7 @@ class Carrier:
         """The node's output as far as that needs no work; sources always have one."""
         step = node.step
         if isinstance(step, ImageSource):
-            return self._image(step)
+            return self._image(step, node)
         if isinstance(step, LocalSource):
             return self._local(step)
         if isinstance(step, FetchSource):
@@ -129,10 +129,10 @@ class Carrier:
             return self._layer(node, step, known)
         return Nothing()
 
-    def _image(self, step: ImageSource) -> Chain:
+    def _image(self, step: ImageSource, node: Node) -> Chain:
         chain = Chain()
         for layer in step.layers:
-            self.supply.know(step, layer)
+            self.supply.know(node, step, layer)
             chain = chain.on_top(LayerRef(layer.diff_id, layer.digest), "")
         return chain
 
@@ -301,8 +301,7 @@ class Carrier:
         found = self.cache.stored(diff_id, form)
         if found is None:
             self.cache.bring(part.layers)
-            for layer in part.layers:
-                self.supply.base(layer.diff_id, None)
+            self.supply.bring_bases([layer.diff_id for layer in part.layers])
             outcome = self._worker_process().carry_out(CompressWork(part, form), lambda event: None)
             self.cache.keep_form(outcome)
             found = parse_digest(outcome.blob), outcome.blob_size
@@ -313,8 +312,7 @@ class Carrier:
 
         def make(work: FlattenWork) -> Outcome:
             self.cache.bring(chain.layers)
-            for layer in chain.layers:
-                self.supply.base(layer.diff_id, None)
+            self.supply.bring_bases([layer.diff_id for layer in chain.layers])
             return self._worker_process().carry_out(work, lambda event: None)
 
         return flattened(self.store, self.cache, chain.tree, make)

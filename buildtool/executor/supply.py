@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, Key, parse_digest
@@ -14,6 +15,9 @@ from buildtool.executor.work import LayerMissing
 from buildtool.graph.keys import key
 from buildtool.graph.model import BaseLayer, FetchSource, GitSource, ImageSource
 from buildtool.store import Store
+from buildtool.tally import Tally
+
+_T = TypeVar("_T")
 
 #: Downloads of one step that go on at once: mirrors do not like more.
 _DOWNLOADS = 8
@@ -26,30 +30,25 @@ class Supply:
         self._store = store
         self._fetcher = fetcher
         self._progress = progress
-        self._bases: dict[Digest, tuple[ImageSource, BaseLayer]] = {}
+        self._bases: dict[Digest, tuple[Node, ImageSource, BaseLayer]] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def know(self, step: ImageSource, layer: BaseLayer) -> None:
-        """Remember where a layer of a base image can be had."""
-        self._bases[layer.diff_id] = (step, layer)
+    def know(self, node: Node, step: ImageSource, layer: BaseLayer) -> None:
+        """Remember where a layer of a base image can be had; its download is told of at `node`."""
+        self._bases[layer.diff_id] = (node, step, layer)
 
     def bring(self, node: Node, known: dict[int, Output]) -> None:
         """See to it that the bytes behind the inputs are in the store, fetching side by side."""
-        for output in known.values():
-            if isinstance(output, Chain):
-                for layer in output.layers:
-                    self.base(layer.diff_id, node)
+        chains = [output for output in known.values() if isinstance(output, Chain)]
+        self.bring_bases([layer.diff_id for chain in chains for layer in chain.layers])
         missing: dict[str, Node] = {}
         for source in node.inputs:
             name = self._lacking(source)
             if name:
                 missing.setdefault(name, source)
         if missing:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(min(_DOWNLOADS, len(missing))) as pool:
-                list(pool.map(self._fetch, missing.values()))
+            _side_by_side(self._fetch, list(missing.values()))
 
     def bodies(self, digests: Sequence[Digest]) -> None:
         """Bring answers to steps that are not in the store, if they are kept elsewhere."""
@@ -113,17 +112,46 @@ class Supply:
             raise LayerMissing("the files of a git commit")
         return archive
 
-    def base(self, diff_id: Digest, node: Node | None) -> BaseLayer | None:
-        """The layer as the base image has it, its blob brought; None for a layer of our own."""
+    def base(self, diff_id: Digest) -> BaseLayer | None:
+        """The layer as the base image has it; None for a layer of our own."""
         found = self._bases.get(diff_id)
-        if found is None:
-            return None
-        source, layer = found
-        if not self._store.blobs.has(layer.digest):
-            info = node.info if node else None
-            self._fetcher.fetch_layer(
-                source,
-                layer.digest,
-                lambda done, total: self._progress.advanced(info, "download", done, total) if info else None,
-            )
-        return layer
+        return None if found is None else found[2]
+
+    def bring_bases(self, diff_ids: Sequence[Digest]) -> None:
+        """See to it that the layers of base images among these are in the store, fetching side by side."""
+        by_source: dict[int, list[Digest]] = {}
+        for diff_id in dict.fromkeys(diff_ids):
+            if diff_id in self._bases and not self._store.blobs.has(self._bases[diff_id][2].digest):
+                by_source.setdefault(self._bases[diff_id][0].info.number, []).append(diff_id)
+        for missing in by_source.values():
+            self._bring_layers([self._bases[diff_id] for diff_id in missing])
+
+    def _bring_layers(self, missing: Sequence[tuple[Node, ImageSource, BaseLayer]]) -> None:
+        """Fetch layers of one base image, each once however many steps wait for it."""
+        info = missing[0][0].info
+        size = sum(layer.size for _, _, layer in missing)
+        tally = Tally(size, lambda done, total: self._progress.advanced(info, "download", done, total))
+
+        def fetch(item: tuple[Node, ImageSource, BaseLayer]) -> None:
+            _, source, layer = item
+            with self._lock:
+                only_one = self._fetching.setdefault(layer.digest, threading.Lock())
+            with only_one:
+                if not self._store.blobs.has(layer.digest):
+                    self._fetcher.fetch_layer(source, layer.digest, tally.of(layer.digest))
+
+        begun = time.monotonic()
+        self._progress.started(info)
+        try:
+            _side_by_side(fetch, missing)
+        except BuildError as e:
+            self._progress.failed(info, e.at(info.span))
+            raise
+        self._progress.finished(info, Finished(cached=False, seconds=time.monotonic() - begun, size=size))
+
+
+def _side_by_side(work: Callable[[_T], None], items: Sequence[_T]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(_DOWNLOADS, len(items))) as pool:
+        list(pool.map(work, items))

@@ -21,6 +21,9 @@ class Resolver(Protocol):
     def debian(self, request: DebianRequest) -> DebianPins:
         """Choose packages from the archive as it is now; BuildError if it cannot be done."""
 
+    def image(self, name: str, platform: str) -> Digest:
+        """The manifest that a name of a registry stands for on a platform now; BuildError if none."""
+
     def file(self, url: str, expect: Digest | None) -> FilePin:
         """Download a file as it is now; BuildError if it cannot be had, or is not the one expected."""
 
@@ -37,6 +40,8 @@ class Resolver(Protocol):
 class Pins:
     """A lock in use.  `locked` refuses to change it: BuildError `lock-outdated`, with `flag` as the reason.
 
+    With `pull` what images mean is found anew, each once.
+
     Pins that a build does not ask for are kept: a build of one target knows
     nothing of the others.  May be used from several threads; a request is
     resolved once.  The steps at the places `anew` are recorded anew, without
@@ -50,6 +55,7 @@ class Pins:
         locked: bool = False,
         flag: str = "--locked",
         anew: frozenset[str] = frozenset(),
+        pull: bool = False,
     ) -> None:
         self._before = lock
         self._lock = lock
@@ -59,6 +65,8 @@ class Pins:
         self._anew = anew
         self._recorded: dict[str, RunPins] = {}
         self._used: dict[str, set[str]] = {}
+        self._pull = pull
+        self._pulled: set[str] = set()
         self._guard = threading.RLock()
 
     @property
@@ -83,6 +91,23 @@ class Pins:
             found = self._resolver.debian(request)
             self._lock = replace(self._lock, debian={**self._lock.debian, request.id: found})
             return found.resolved
+
+    def image(self, name: str, platform: str) -> Digest:
+        """The manifest of the image that a name of a registry, with a tag, means on a platform."""
+        pin = f"{name} {platform}"
+        with self._guard:
+            known = self._lock.images.get(pin)
+            fresh = self._pull and pin not in self._pulled
+            if known is not None and not fresh:
+                return known
+            if known is None:
+                self._changeable(f"{pin} is not in the lock")
+            found = self._resolver.image(name, platform)
+            self._pulled.add(pin)
+            if found != known:
+                self._changeable(f"{pin} is another image today")
+                self._lock = replace(self._lock, images={**self._lock.images, pin: found})
+            return found
 
     def file(self, url: str, expect: Digest | None = None) -> FilePin:
         """The file of a URL; one that is not `expect`, where the build says that, is asked for anew."""

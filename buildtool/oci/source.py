@@ -3,10 +3,11 @@
 import os
 
 from buildtool.diag import BuildError
+from buildtool.digest import Digest
 from buildtool.graph.model import BaseLayer, Image, ImageSource, Origin, Platform
 from buildtool.oci.convert import config_of, diff_ids_of, seconds_of
 from buildtool.oci.layout import Layout, open_layout
-from buildtool.oci.model import LAYER, LAYER_GZIP, LAYER_ZSTD, Manifest, oci_type
+from buildtool.oci.model import LAYER, LAYER_GZIP, LAYER_ZSTD, ConfigRecord, Manifest, oci_type
 from buildtool.oci.reference import LOCATION, LayoutReference
 
 _LAYERS = (LAYER, LAYER_GZIP, LAYER_ZSTD)
@@ -30,9 +31,31 @@ def base_image(
     descriptor = layout.resolve(reference.tag, reference.digest, platform)
     manifest = layout.manifest(descriptor)
     assert isinstance(manifest, Manifest)
-    document = layout.config(manifest)
+    return image_of_documents(
+        descriptor.digest,
+        manifest,
+        layout.config(manifest),
+        f"{LOCATION}{layout.name}",
+        asked_as or str(reference),
+        origin=origin,
+    )
+
+
+def image_of_documents(
+    digest: Digest,
+    manifest: Manifest,
+    document: ConfigRecord,
+    location: str,
+    name: str,
+    *,
+    origin: Origin | None = None,
+) -> Image:
+    """The image that a manifest of this digest and its config describe, as a step of the graph.
+
+    `location` says where its layers can be had, `name` stands for it in front of people.
+    BuildError `bad-document` for documents that contradict each other.
+    """
     diff_ids = diff_ids_of(document)
-    name = asked_as or str(reference)
     if len(diff_ids) != len(manifest.layers):
         raise BuildError(
             "bad-document",
@@ -48,7 +71,7 @@ def base_image(
         for diff_id, layer in zip(diff_ids, manifest.layers, strict=True)
     )
     config, history, found, author = config_of(document)
-    source = ImageSource(descriptor.digest, layers, f"{LOCATION}{layout.name}", name, origin)
+    source = ImageSource(digest, layers, location, name, origin)
     return Image(
         rootfs=source if layers else None,
         config=config,

@@ -57,6 +57,10 @@ class Scope:
         return cls((f"repository:{path}:{actions}", *more))
 
 
+#: Of a request that is about no repository.
+LOGIN = Scope(())
+
+
 @dataclass(slots=True)
 class _Token:
     value: str = field(repr=False)

@@ -1,7 +1,8 @@
 """The client: registries as this machine is set up to use them."""
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from buildtool.diag import BuildError, Note
 from buildtool.proxy import environment_proxies
@@ -15,19 +16,25 @@ from buildtool.registry.wire import Wire
 
 
 class Registries:
-    """Hands out repositories that share connections and tokens; may be used from many threads."""
+    """Hands out repositories that share connections and tokens; may be used from many threads.
 
-    def __init__(self, wire: Wire, settings: Settings) -> None:
-        self._wire = wire
-        self._settings = settings
+    Settings are only read when the first repository is asked for.
+    """
+
+    def __init__(self, make: Callable[[], tuple[Wire, Settings]]) -> None:
+        self._make = make
+        self._made: tuple[Wire, Settings] | None = None
+        self._guard = threading.Lock()
 
     def writing(self, reference: Reference) -> Repository:
         """The repository that an image is pushed to; BuildError `registry-blocked`."""
-        return Repository(self._wire, self._settings.write_place(reference))
+        wire, settings = self._parts()
+        return Repository(wire, settings.write_place(reference))
 
     def reading(self, reference: Reference) -> tuple[Repository, ...]:
         """The repositories to look for an image in, mirrors first; BuildError `registry-blocked`."""
-        return tuple(Repository(self._wire, place) for place in self._settings.read_places(reference))
+        wire, settings = self._parts()
+        return tuple(Repository(wire, place) for place in settings.read_places(reference))
 
     def document(self, reference: Reference) -> Document:
         """The manifest or index that a reference means, from the first place that has it.
@@ -42,6 +49,12 @@ class Registries:
             except Fault as fault:
                 faults.append((repository, fault))
         raise every_place(faults, f"cannot get {reference}")
+
+    def _parts(self) -> tuple[Wire, Settings]:
+        with self._guard:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
 
 
 def every_place(faults: list[tuple[Repository, Fault]], what: str) -> BuildError:
@@ -65,14 +78,10 @@ def open_registries(
     `folder` is where a buildtool.toml may be; `fixed` are credentials by host;
     `tls_verify` goes before the settings; `tries` bounds how often a request is sent.
     """
-    keyring = Keyring(environ, authfile, fixed)
-    pools = Pools(environment_proxies(environ), environ)
-    return Registries(Wire(keyring, pools, tries=tries), find_settings(folder, environ, tls_verify))
 
+    def make() -> tuple[Wire, Settings]:
+        pools = Pools(environment_proxies(environ), environ)
+        wire = Wire(Keyring(environ, authfile, fixed), pools, tries=tries)
+        return wire, find_settings(folder, environ, tls_verify)
 
-def parse_creds(text: str) -> Credential:
-    """`USER:PASSWORD`; BuildError `bad-usage`."""
-    user, colon, password = text.partition(":")
-    if not colon or not user:
-        raise BuildError("bad-usage", "--creds is USER:PASSWORD")
-    return Credential(user, password)
+    return Registries(make)

@@ -48,6 +48,14 @@ class Credential:
         return "Basic " + base64.b64encode(pair).decode("ascii")
 
 
+def parse_creds(text: str) -> Credential:
+    """`USER:PASSWORD`; BuildError `bad-usage`."""
+    user, colon, password = text.partition(":")
+    if not colon or not user:
+        raise BuildError("bad-usage", "a login is given as USER:PASSWORD")
+    return Credential(user, password)
+
+
 class Keyring:
     """Finds the credential for a repository.
 

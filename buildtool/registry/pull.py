@@ -28,8 +28,8 @@ from buildtool.registry.client import Registries, every_place
 from buildtool.registry.fault import Fault
 from buildtool.registry.reference import Reference
 from buildtool.registry.repository import Document, Repository, type_of
-from buildtool.registry.tally import Tally
 from buildtool.store import Blobs
+from buildtool.tally import Tally
 
 Advance = Callable[[int, int | None], None]
 
@@ -49,12 +49,11 @@ class Pulled:
 
 
 class Puller:
-    """Pulls images of one reference's repository into a store."""
+    """Pulls images of one reference's repository into a store; asks nobody for what is there."""
 
     def __init__(self, registries: Registries, reference: Reference, blobs: Blobs) -> None:
         self.reference = reference
         self._registries = registries
-        self._places = registries.reading(reference)
         self._blobs = blobs
 
     def document(self, digest: Digest | None = None) -> Descriptor:
@@ -143,7 +142,7 @@ class Puller:
         if self._blobs.has(blob.digest):
             return
         faults: list[tuple[Repository, Fault]] = []
-        for repository in self._places:
+        for repository in self._registries.reading(self.reference):
             try:
                 with self._blobs.writer(blob.digest) as out:
                     repository.read_blob(blob, out.write, advance)

@@ -24,7 +24,7 @@ from buildtool.oci.model import (
     decode,
     decode_manifest,
 )
-from buildtool.registry.auth import Scope
+from buildtool.registry.auth import LOGIN, Scope
 from buildtool.registry.download import Download
 from buildtool.registry.fault import Fault
 from buildtool.registry.place import Place
@@ -73,6 +73,10 @@ class Repository:
 
     def __str__(self) -> str:
         return str(self.place)
+
+    def check_access(self) -> None:
+        """Ask the registry for its greeting, which needs a login where the registry does."""
+        self.wire.ask(self.place, "GET", "/v2/", LOGIN)
 
     # ------------------------------------------------------------ manifests
 

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from buildtool.cli.progress.output import Outputs
 from buildtool.cli.progress.view import Summary, View, closing
-from buildtool.cli.progress.wording import Names, printable, seconds, size, worth_telling
+from buildtool.cli.progress.wording import MOVED, Names, printable, seconds, size, worth_telling
 from buildtool.diag import BuildError, Warned, render
 from buildtool.executor.progress import Finished, StepInfo
 
@@ -29,7 +29,7 @@ class Plain(View):
         self._outputs = Outputs()
         self._begun: dict[int, float] = {}
         self._told: dict[tuple[int, str], float] = {}
-        self._heading: dict[int, int] = {}
+        self._heading: dict[int | str, int] = {}
         self._rows = 0
 
     def planned(self, steps: Sequence[StepInfo]) -> None:
@@ -70,7 +70,7 @@ class Plain(View):
         if how.cached:
             self._say(step, "CACHED")
         else:
-            what = "" if step.kind == "fetchsource" else "layer of "
+            what = "" if step.kind in MOVED else "layer of "
             made = f", {what}{size(how.size)}" if how.size is not None else ""
             self._say(step, f"DONE {seconds(how.seconds)}{made}")
         self._outputs.forget(step)
@@ -99,12 +99,14 @@ class Plain(View):
 
     def _say(self, step: StepInfo, text: str | None = None) -> None:
         mark = f"#{max(step.number + 1, 0)}"
-        shown = self._heading.get(step.number)
+        # What stands beside the plan has no number of its own.
+        place = step.number if step.number >= 0 else step.title
+        shown = self._heading.get(place)
         if shown is None or self._rows - shown > FAR:
             self._write(f"\n{mark} {self._names.of(step)}")
         if text is not None:
             self._write(f"{mark} {text}")
-        self._heading[step.number] = self._rows
+        self._heading[place] = self._rows
 
     def _write(self, text: str) -> None:
         if self._rows == 0:

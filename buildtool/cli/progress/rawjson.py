@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from buildtool.cli.progress.view import Summary, View
 from buildtool.cli.progress.wording import Names
 from buildtool.diag import BuildError, Warned
+from buildtool.digest import sha256
 from buildtool.executor.progress import Finished, StepInfo
 
 
@@ -117,4 +118,6 @@ class RawJson(View):
 
 def _id(step: StepInfo) -> str:
     """A name for the step in the form of a digest, which readers expect; unique within the build."""
+    if step.number < 0:
+        return sha256(step.title.encode())
     return f"sha256:{step.number + 1:064x}"

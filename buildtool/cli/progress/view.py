@@ -22,6 +22,7 @@ class Summary:
     cached: int
     seconds: float
     indexes: tuple[BuiltIndex, ...] = ()
+    pushed: tuple[str, ...] = ()
 
 
 class View(Progress):
@@ -62,6 +63,7 @@ def closing(summary: Summary, width: int = 100) -> list[str]:
         rows.append(f"{index.digest}  index of {platforms}")
     rows += [f"named {name}" for name in summary.names]
     rows += [f"wrote {place}" for place in summary.written]
+    rows += [f"pushed {name}" for name in summary.pushed]
     steps = f"{plural(summary.executed, 'step')} executed, {summary.cached} from the cache"
     rows.append(f"{steps}, {seconds(summary.seconds)}")
     return rows

@@ -40,6 +40,8 @@ def cut(text: str, width: int) -> str:
 
 #: Steps that make layers: those that are counted.
 LAYERED = ("fileop", "run")
+#: Steps whose size is what was transferred, not what they made.
+MOVED = ("fetchsource", "imagesource", "pull", "push")
 #: Steps that have a place of their own in a stage.
 _OF_STAGES = ("imagesource", *LAYERED)
 

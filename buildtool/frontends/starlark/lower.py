@@ -133,8 +133,16 @@ class Lowering:
         self._path.pop()
 
     def images(self, label: Label, platform: Platform) -> tuple[Image, ...]:
-        """The images of a target: of an index() one a platform of its own, else the one for `platform`."""
+        """The images of a target: of an index() one a platform of its own, else the one for `platform`.
+
+        Those of a push() are those that it pushes.
+        """
         target = self.workspace.target(label, platform=platform)
+        if isinstance(target, d.PushTarget):
+            pushed = parse_label(target.image, label.package)
+            span = Asked(label, target).span
+            self.workspace.target(pushed, span, platform=platform, asking=label.package)
+            return self.images(pushed, platform)
         if not isinstance(target, d.IndexTarget):
             return (self.image(label, platform),)
         asked = Asked(label, target)
@@ -275,12 +283,7 @@ def _no_image(asked: Asked, span: Span | None) -> BuildError:
             hint=f"buildtool test {label} runs it",
         )
     if isinstance(asked.target, d.PushTarget):
-        return BuildError(
-            "push-not-yet",
-            f"{label} pushes to a registry, which is not supported yet",
-            span=span,
-            hint=f"buildtool build {asked.target.image} builds what it would push",
-        )
+        return BuildError("not-an-image", f"{label} pushes an image and is none itself", span=span)
     return BuildError("not-an-image", f"{label} is a group of files, not an image", span=span)
 
 

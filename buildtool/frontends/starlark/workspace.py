@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildtool.diag import BuildError, Span, Warned, suggestion
 from buildtool.frontends.starlark.configuration import Configuration, declared_flags, given_flags
-from buildtool.frontends.starlark.declared import Package, Target
+from buildtool.frontends.starlark.declared import Package, PushTarget, Target
 from buildtool.frontends.starlark.labels import (
     BUILD_FILE,
     ROOT_FILE,
@@ -202,6 +202,13 @@ class Workspace:
         if not hint:
             hint = f"a package is a folder with a {BUILD_FILE}"
         return BuildError("unknown-package", f"there is no package //{name}", span=span, hint=hint)
+
+    def destinations(self, label: Label) -> tuple[str, ...] | None:
+        """Where a push() pushes to, `REPOSITORY:TAG` each; None for other targets."""
+        target = self.target(label)
+        if not isinstance(target, PushTarget):
+            return None
+        return tuple(f"{target.repository}:{tag}" for tag in target.tags)
 
     # ------------------------------------------------------------ lowering
 

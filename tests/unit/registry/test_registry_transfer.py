@@ -53,7 +53,7 @@ class Machine:
         self.pauses: list[float] = []
         pools = Pools(Proxies({}), {}, silence=silence)
         wire = Wire(Keyring({}, fixed=fixed), pools, pause=self.pauses.append)
-        self.registries = Registries(wire, Settings(rules))
+        self.registries = Registries(lambda: (wire, Settings(rules)))
 
     def repository(self, registry: Registry, path: str = "team/app") -> Repository:
         return self.registries.writing(parse_reference(f"{registry.address}/{path}"))

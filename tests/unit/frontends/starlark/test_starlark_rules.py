@@ -182,7 +182,7 @@ def test_steps_of_a_python_app_run_no_setup_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ('load("@rules//push.star", "push")\npush("t", ":i", "r/a")\n', "push-not-yet", "not supported yet"),
+        ('load("@rules//push.star", "push")\npush("t", ":i", "r/a")\n', "not-an-image", "pushes an image"),
         ('load("@rules//test.star", "image_test")\nimage_test("t", ":i")\n', "not-an-image", "is a test"),
         (
             'load("@rules//users.star", "account", "users")\nusers("t", [account("a", 0)])\n',
