@@ -17,7 +17,7 @@ from buildtool.network.desk import Desk
 from buildtool.network.names import Names
 from buildtool.network.outward import Outward
 from buildtool.network.recording import Broken
-from buildtool.network.refusals import problem
+from buildtool.network.refusals import explanation, problem
 from buildtool.network.settings import Refused, Settings
 from buildtool.proxy import Proxies
 from buildtool.store import Store
@@ -46,8 +46,8 @@ class Internet:
         with Isolated(everywhere=True) as namespace:
             with Internet(namespace, settings, store) as internet:
                 ended = sandbox.run(process, root, output, cancel, stop=internet.failed)
-            internet.check(process_failed=ended.status != 0)      # raises BuildError
-            exchanges = internet.exchanges                        # complete only after the `with`
+            internet.check()                    # raises BuildError
+            exchanges = internet.exchanges      # complete only after the `with`
     """
 
     def __init__(self, namespace: Namespace, settings: Settings, store: Store) -> None:
@@ -101,17 +101,20 @@ class Internet:
         """Whether the step cannot end well any more, because of a refusal."""
         return self._desk.failed()
 
-    def check(self, *, process_failed: bool) -> None:
-        """BuildError for a fatal refusal; with `process_failed` for any.
+    def check(self) -> None:
+        """BuildError for a fatal refusal.
 
         `not-recorded`: strict, and the request is in no recording; `unrecorded-answer`: the
         outside gave no answer that can be recorded; `body-changed`: the outside has another
-        body by now than was recorded; `body-missing`: offline, and the store has it not;
-        `refused-connection`: other ports, WebSockets, distrust.
+        body by now than was recorded; `body-missing`: offline, and the store has it not.
         """
-        error = problem(self._desk.refused, process_failed=process_failed)
+        error = problem(self._desk.refused)
         if error is not None:
             raise error
+
+    def explanation(self) -> str:
+        """What is refused to every step (other ports, WebSockets), for one that failed; empty for nothing."""
+        return explanation(self._desk.refused)
 
     # ------------------------------------------------------------ listening
 

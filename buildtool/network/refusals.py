@@ -1,4 +1,4 @@
-"""Refusals: what a step asked for in vain, as the error that its user reads."""
+"""Refusals: what a step asked for in vain, as its user reads it."""
 
 from collections.abc import Iterable
 
@@ -8,17 +8,31 @@ from buildtool.network.settings import Refused
 _MOST = 5
 
 
-def problem(refused: Iterable[tuple[Refused, str]], *, process_failed: bool) -> BuildError | None:
-    """The error for what was refused: the fatal ones, or all where the process failed; None for nothing."""
-    found = [(r, code) for r, code in refused if r.fatal or process_failed]
+def problem(refused: Iterable[tuple[Refused, str]]) -> BuildError | None:
+    """The error for fatal refusals, each with its code; None without any."""
+    found = [(each, code) for each, code in refused if each.fatal]
     if not found:
         return None
-    # What stands in the way of every build counts more than the weather.
-    found.sort(key=lambda pair: not pair[0].fatal)
     (first, code), *others = found
-    also = "".join(f"\n  {each.what}: {each.why}" for each, _ in others[:_MOST])
-    if len(others) > _MOST:
-        also += f"\n  and {len(others) - _MOST:,} more"
-    message = f"{first.what} was refused: {first.why}"
     # In the message, since that is what travels between processes.
-    return BuildError(code, f"{message}; so were{also}" if also else message, hint=first.hint, exit_status=1)
+    message = f"{first.what} was refused: {first.why}"
+    if others:
+        message += "; so were" + _listed([each for each, _ in others])
+    return BuildError(code, message, hint=first.hint, exit_status=1)
+
+
+def explanation(refused: Iterable[tuple[Refused, str]]) -> str:
+    """What others were refused, for a step that failed; empty without any."""
+    found = [each for each, _ in refused if not each.fatal]
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f"it was refused {found[0].what}: {found[0].why}"
+    return "it was refused" + _listed(found)
+
+
+def _listed(found: list[Refused]) -> str:
+    rows = [f"\n    {each.what}: {each.why}" for each in found[:_MOST]]
+    if len(found) > _MOST:
+        rows.append(f"\n    and {len(found) - _MOST:,} more")
+    return "".join(rows)

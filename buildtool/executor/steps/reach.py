@@ -22,6 +22,15 @@ Start = Callable[[Callable[[], bool] | None], Ended]
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """How a process ended, what it exchanged, and what it was refused, empty for nothing."""
+
+    ended: Ended
+    exchanges: tuple[Exchange, ...] = ()
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """A network namespace, None for the host's, and what makes the internet in it credible."""
 
@@ -43,10 +52,10 @@ class Reach:
         file = HostMount(self.trust.target, kind="data", data=self.trust.file, mode=0o444)
         return replace(seen, mounts=(*seen.mounts, file), env=(*seen.env, *env))
 
-    def run(self, start: Start, shop: Workshop) -> tuple[Ended, tuple[Exchange, ...]] | None:
+    def run(self, start: Start, shop: Workshop) -> Ran | None:
         """How the process ended, and what it exchanged; None for a watched one that reached out.
 
-        BuildError where it asked for something that it could not have, by `Internet.check`.
+        BuildError where it asked for something without which it is another step, by `Internet.check`.
         """
         if self.work.internet is not None:
             from buildtool.network.internet import Internet
@@ -54,13 +63,13 @@ class Reach:
             assert self.namespace is not None
             with Internet(self.namespace, self.work.internet, shop.store) as internet:
                 ended = start(internet.failed)
-            internet.check(process_failed=ended.status != 0)
-            return ended, internet.exchanges
+            internet.check()
+            return Ran(ended, internet.exchanges, internet.explanation())
         if self.work.network != "watched":
-            return start(None), ()
+            return Ran(start(None))
         assert self.namespace is not None
         ended = start(self.namespace.reached_out)
-        return None if self.namespace.reached_out() else (ended, ())
+        return None if self.namespace.reached_out() else Ran(ended)
 
     def clean(self, upper: str, base: Stack, shop: Workshop) -> None:
         """Take what is ours out of what the process wrote."""

@@ -49,9 +49,9 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
         ran = reach.run(start, shop)
         if ran is None:
             return Outcome(reached_out=True)
-        ended, exchanges = ran
+        ended = ran.ended
         if ended.status != 0:
-            raise _failed(work, ended)
+            raise _failed(work, ended, ran.refused)
         shop.overlays.unmount(root)
         reach.clean(staged.fs, lower, shop)
         report = finish(
@@ -71,7 +71,7 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
             staged, chain_id(below[-1] if below else None, parse_digest(outcome.diff_id))
         )
     mended = _summary(report.mended)
-    return msgspec.structs.replace(outcome, mended=mended, exchanges=exchanges)
+    return msgspec.structs.replace(outcome, mended=mended, exchanges=ran.exchanges)
 
 
 def _summary(mended: Sequence[Mended]) -> tuple[str, ...]:
@@ -141,11 +141,11 @@ def _process(work: RunWork, lower: Stack, seen: Seen, network: Isolated | None) 
     )
 
 
-def _failed(work: RunWork, ended: Ended) -> BuildError:
+def _failed(work: RunWork, ended: Ended, refused: str) -> BuildError:
     command = " ".join(work.argv)
     if len(command) > 200:
         command = command[:197] + "..."
-    hint = "126: it is not executable; 127: it was not found" if ended.status in (126, 127) else ""
+    hint = "126: it is not executable; 127: it was not found" if ended.status in (126, 127) else refused
     return BuildError(
         "run-failed",
         f"the process {command!r} ended with exit status {ended.status}",
