@@ -25,7 +25,7 @@ STACK = 256 << 20
 MEMORY = 768 << 20
 #: Processor seconds for one request, beyond what the evaluator allows itself; and with marks.
 SECONDS = 2.5
-SECONDS_WITH_MARKS = 1.0
+SECONDS_WITH_MARKS = 1.6
 #: How the process ends itself when it has no memory left.
 NO_MEMORY = 86
 MARK_SIZE = 512
