@@ -44,7 +44,11 @@ class Scratch:
             while self._own is None:
                 path = f"{self.folder}/{secrets.token_hex(8)}"
                 os.mkdir(path, 0o700)
-                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                except FileNotFoundError:
+                    # A sweep took it between mkdir and open.
+                    continue
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 if os.fstat(fd).st_nlink:
                     self._own, self._fd = path, fd
