@@ -51,7 +51,8 @@ _MODES = ("auto", "plain", "tty", "rawjson", "quiet")
     "--cache-to",
     multiple=True,
     metavar="SPEC",
-    help="A cache to write: type=local,dest=DIR; type=registry,ref=NAME; with mode=max for all steps.",
+    help="A cache to write: type=local,dest=DIR; type=registry,ref=NAME; type=inline; with mode=max for"
+    " all steps.",
 )
 @click.option("--no-cache", is_flag=True, help="Carry every step out again.")
 @click.option("--check", is_flag=True, help="Check the Dockerfile and build nothing.")
@@ -103,6 +104,10 @@ def command(
     )
     if request.pushes and not request.push_names and isinstance(request.subject, DockerfileSubject):
         raise BuildError("bad-usage", "there is no name to push the image to", hint="-t HOST/PATH:TAG")
+    if any(spec.kind == "inline" for spec in request.cache_to) and not request.pushes:
+        raise BuildError(
+            "bad-usage", "--cache-to type=inline goes with an image that is pushed", hint="--push"
+        )
     if quiet and progress not in ("auto", "quiet"):
         raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
     if check:

@@ -1,13 +1,13 @@
 """Caches that travel, where the rooms meet: in folders and in registries, to read and to write."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Warned
-from buildtool.digest import hex_of, parse_digest, sha256
+from buildtool.digest import Digest, hex_of, parse_digest, sha256
 from buildtool.executor.travel import CACHE, LARGEST_CONFIG, Blob, Contents, contents_of, write_cache
-from buildtool.oci.model import MANIFEST, REF_NAME, Descriptor, Manifest, decode_manifest
+from buildtool.oci.model import MANIFEST, REF_NAME, Descriptor, IndexRecord, Manifest, decode_manifest
 from buildtool.store import Blobs
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from buildtool.executor.travel import Ledger, Source
     from buildtool.oci.layout import Layout
     from buildtool.registry.client import Registries
+    from buildtool.registry.repository import Document
     from buildtool.store import Store
 
 #: Opens the registries as this build reaches them; a build that has everything never does.
@@ -70,10 +71,26 @@ class RegistrySource:
 
     def contents(self) -> Contents:
         document = self._registries().document(self._reference)
+        manifest = decode_manifest(document.data, document.media_type, self.name)
+        if not _is_cache(manifest):
+            document = self._attached(document.digest)
         manifest = _cache_manifest(document.data, document.media_type, self.name)
         found: list[bytes] = []
         self._read(manifest.config, found.append)
         return _contents(manifest, b"".join(found), self.name)
+
+    def _attached(self, image: Digest) -> "Document":
+        """The newest cache that refers to an image; BuildError `no-cache`."""
+        from buildtool.registry.fault import Fault, error_of
+
+        repository = self._registries().reading(self._reference)[-1]
+        try:
+            found = repository.referrers(image, CACHE)
+            if not found:
+                raise BuildError("no-cache", "what is there is no cache, and none is attached to it")
+            return repository.manifest(found[-1].digest)
+        except Fault as fault:
+            raise error_of(fault, f"cannot get what is attached to {image}") from fault
 
     def fetch(self, blob: Blob, blobs: Blobs) -> None:
         with blobs.writer(blob.digest) as out:
@@ -93,9 +110,13 @@ class RegistrySource:
 
 def _cache_manifest(data: bytes, media_type: str, name: str) -> Manifest:
     manifest = decode_manifest(data, media_type, name)
-    if not isinstance(manifest, Manifest) or manifest.config.media_type != CACHE:
+    if not isinstance(manifest, Manifest) or not _is_cache(manifest):
         raise BuildError("no-cache", "what is there is no cache")
     return manifest
+
+
+def _is_cache(document: Manifest | IndexRecord) -> bool:
+    return isinstance(document, Manifest) and document.config.media_type == CACHE
 
 
 def _contents(manifest: Manifest, config: bytes, name: str) -> Contents:
@@ -119,6 +140,8 @@ def write_caches(
 ) -> None:
     """Write what a build relied on and made to the caches that were asked for; BuildErrors if they fail."""
     for spec in specs:
+        if spec.kind == "inline":
+            continue  # `attach_caches` does it, once the image is pushed
         only = None if spec.whole else {layer.diff_id for i in built.images for layer in i.layers}
         manifest = write_cache(store, ledger.used, only, form)
         try:
@@ -127,6 +150,28 @@ def write_caches(
             if not spec.lenient:
                 raise
             warn(Warned("cache-not-written", error.message, hint=error.hint))
+
+
+def attach_caches(
+    ledger: "Ledger",
+    built: "Built",
+    pushed: "Sequence[tuple[Descriptor, Sequence[str]]]",
+    registries: "Registries",
+    store: "Store",
+    form: str,
+) -> None:
+    """Push the cache of images beside them, to be found by them; the images stay as they are."""
+    from buildtool.registry.push import Pusher
+    from buildtool.registry.reference import parse_reference
+
+    only = {layer.diff_id for i in built.images for layer in i.layers}
+    for image, names in pushed:
+        subject = Blob(image.digest, image.size, image.media_type)
+        manifest = write_cache(store, ledger.used, only, form, subject)
+        referrer = Descriptor(MANIFEST, manifest.digest, manifest.size, artifact_type=CACHE)
+        references = {found.repository: found for found in map(parse_reference, names)}
+        for reference in references.values():
+            Pusher(registries.writing(reference), store.blobs).refer(image.digest, referrer)
 
 
 def _write(spec: "CacheSpec", manifest: Blob, store: "Store", registries: OpenRegistries) -> None:
@@ -153,7 +198,7 @@ def forget_older(folder: str) -> None:
     needed: set[str] = set()
     for entry in layout.index().manifests:
         manifest = layout.manifest(entry)
-        if not isinstance(manifest, Manifest) or manifest.config.media_type != CACHE:
+        if not isinstance(manifest, Manifest) or not _is_cache(manifest):
             return
         needed |= {hex_of(blob.digest) for blob in (entry, manifest.config, *manifest.layers)}
     for name in layout.files.blobs():

@@ -18,7 +18,7 @@ from buildtool.cli.outside import Outside
 from buildtool.cli.recorded import Internet
 from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services, Targets
-from buildtool.cli.writing import ROOTS, push, write
+from buildtool.cli.writing import ROOTS, push, tops, write
 from buildtool.diag import BuildError, Warned
 from buildtool.executor.api import BuildOptions, Built, BuiltImage, Lent
 from buildtool.executor.progress import Progress
@@ -55,6 +55,7 @@ class Session:
         self._outside: Outside | None = None
         self.checker: Checker | None = None
         #: Known once the frontends have been asked.
+        self._opened: Ledger | None = None
         self._registries: Callable[[], Registries] | None = None
         self._roots: tuple[Image | Index, ...] = ()
         self._labels: tuple[Label, ...] = ()
@@ -165,12 +166,13 @@ class Session:
 
         assert self._registries is not None
         opened = self._registries
-        return Ledger(
+        self._opened = Ledger(
             self.store,
             [source_of(spec, opened) for spec in request.cache_from],
             self.progress.warned,
             whole=any(spec.whole for spec in request.cache_to),
         )
+        return self._opened
 
     def _remember(self, roots: Sequence[Image | Index], built: Built) -> None:
         """Keep what explains the next build, and where the images of this one come from."""
@@ -209,7 +211,15 @@ class Session:
         assert self._registries is not None
         named = tuple(name.full for name in self.request.push_names)
         several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
-        return push(built, self._roots, several, self._registries(), self.store, self.progress)
+        done = push(built, self._roots, several, self._registries(), self.store, self.progress)
+        if self._opened is not None and any(spec.kind == "inline" for spec in self.request.cache_to):
+            from buildtool.cli.caches import attach_caches
+
+            pushed = list(zip(tops(built, self._roots), several, strict=True))
+            attach_caches(
+                self._opened, built, pushed, self._registries(), self.store, self.request.compression
+            )
+        return done
 
     # ------------------------------------------------------------ frontends
 

@@ -69,13 +69,13 @@ def push(
     if not any(names):
         raise BuildError("bad-usage", "there is no name to push to", hint="-t NAME, or a push() target")
     done: list[str] = []
-    for descriptor, texts in zip(_tops(built, roots), names, strict=True):
+    for descriptor, texts in zip(tops(built, roots), names, strict=True):
         references = [parse_reference(text) for text in texts]
         done += push_all(descriptor, references, registries, store, progress)
     return tuple(done)
 
 
-def _tops(built: Built, roots: Sequence[Image | Index]) -> "list[Descriptor]":
+def tops(built: Built, roots: Sequence[Image | Index]) -> "list[Descriptor]":
     """The manifest or index that each root became."""
     from buildtool.oci.model import INDEX, MANIFEST, Descriptor
 

@@ -67,8 +67,9 @@ class Cache:
     def bring(self, layers: Iterable[LayerRef]) -> None:
         """Fetch what only another cache has of these layers; LayerMissing if it cannot be had right."""
         if self._ledger is not None:
-            # One without a blob has a snapshot here.
-            self._ledger.bring(layer.diff_id for layer in layers if layer.blob)
+            ledger = self._ledger
+            # One without a blob has a snapshot here, or is but a result.
+            ledger.bring(layer.diff_id for layer in layers if layer.blob or ledger.is_bare(layer.diff_id))
 
     def bodies(self, exchanges: Iterable[Exchange]) -> list[Digest]:
         """The bodies of answers that are not there; the use of those that are is noted."""
@@ -83,8 +84,12 @@ class Cache:
                 return LayerRef(diff_id, blob[0], size)
         if self._store.snapshots.path(chain_id(below, diff_id)):
             return LayerRef(diff_id, "", size)
-        elsewhere = None if self._ledger is None else self._ledger.layer(diff_id)
-        return None if elsewhere is None else LayerRef(diff_id, elsewhere.digest, size)
+        if self._ledger is None:
+            return None
+        elsewhere = self._ledger.layer(diff_id)
+        if elsewhere is not None:
+            return LayerRef(diff_id, elsewhere.digest, size)
+        return LayerRef(diff_id, "", size) if self._ledger.is_bare(diff_id) else None
 
     def stored(self, diff_id: Digest, form: str) -> tuple[Digest, int] | None:
         """The digest and size of a layer's stored form, if its blob is there."""

@@ -30,7 +30,7 @@ from buildtool.executor.carry import Carrier
 from buildtool.executor.outputs import Chain, Nothing, Output
 from buildtool.executor.plan import Node, plan
 from buildtool.executor.progress import Finished, Progress, StepInfo
-from buildtool.executor.work import LayerMissing
+from buildtool.executor.work import LayerElsewhere, LayerMissing
 from buildtool.graph.model import Image, Index, Run, Step, walk
 from buildtool.store import Store
 
@@ -70,6 +70,8 @@ class Executor:
         for _ in range(_ATTEMPTS - 1):
             try:
                 return self._build(roots)
+            except LayerElsewhere:
+                continue
             except LayerMissing as e:
                 self._progress.warned(Warned("layer-healed", f"{e.message}; it is made again"))
         return self._build(roots)

@@ -11,6 +11,9 @@ believed because its cache was named.  Everything else is checked.  A layer is f
 is needed, not before, and is only ever used once its bytes have the digest that the manifest
 says, and unpack to the diff id that the result says.  A source with which anything is wrong is
 dropped, whole, and the steps are carried out.
+
+A result may come without its layer: it lets the steps above be found.  Once a step that has to be
+carried out needs the files of one, no such result counts any more, and the build begins again.
 """
 
 import hashlib
@@ -23,7 +26,7 @@ import msgspec
 
 from buildtool.diag import BuildError, Warned
 from buildtool.digest import Digest, Key, hex_of, parse_digest, sha256
-from buildtool.executor.work import LayerMissing
+from buildtool.executor.work import LayerElsewhere, LayerMissing
 from buildtool.layers.compression import compression
 from buildtool.store import Blobs, Store
 
@@ -112,8 +115,9 @@ def contents_of(config: bytes, blobs: Iterable[Blob], name: str) -> Contents:
                 found.layers[parse_digest(layer.diff_id)] = blob, layer
         for entry in document.entries:
             result = msgspec.json.decode(entry.result, type=LayerResult)
-            if result.reached_out or result.diff_id in found.layers:
-                found.results[entry.key] = result
+            if not result.reached_out:
+                parse_digest(result.diff_id)
+            found.results[entry.key] = result
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BuildError("bad-cache", f"{name} is not what it should be: {error}") from error
     return found
@@ -144,15 +148,27 @@ class Ledger:
         self._waiting = list(sources)
         self._open: list[tuple[Source, Contents]] = []
         self._failures = 0
+        self._bare: set[Digest] = set()
+        self._takes_bare = True
         self._lock = threading.RLock()
         self._fetching: dict[Digest, threading.Lock] = {}
 
     def result(self, key: Key) -> "LayerResult | None":
-        """What a cache claims that the step with this key gave."""
-        for _, contents in self._sources():
-            if (found := contents.results.get(key)) is not None:
-                return found
-        return None
+        """What a cache claims that the step with this key gave; one that has its layer goes before others."""
+        found = [c.results[key] for _, c in self._sources() if key in c.results]
+        for result in found:
+            if result.reached_out or self.layer(parse_digest(result.diff_id)):
+                return result
+        if not found or not self._takes_bare:
+            return None
+        with self._lock:
+            self._bare.add(parse_digest(found[0].diff_id))
+        return found[0]
+
+    def is_bare(self, diff_id: Digest) -> bool:
+        """Whether a layer is known as the result of a step alone."""
+        with self._lock:
+            return diff_id in self._bare
 
     def layer(self, diff_id: Digest) -> Blob | None:
         """The blob that a layer can be fetched as."""
@@ -160,8 +176,17 @@ class Ledger:
         return None if at is None else at[1][0]
 
     def bring(self, diff_ids: Iterable[Digest]) -> None:
-        """Fetch layers that are not there, side by side; LayerMissing if one cannot be had right."""
-        wanted = [d for d in dict.fromkeys(diff_ids) if self._lacks(d)]
+        """Fetch layers that are not there, side by side; LayerMissing if one cannot be had right.
+
+        LayerElsewhere if there is but the result of a step.
+        """
+        asked = list(dict.fromkeys(diff_ids))
+        with self._lock:
+            if self._bare.intersection(asked):
+                self._bare.clear()
+                self._takes_bare = False
+                raise LayerElsewhere
+        wanted = [d for d in asked if self._lacks(d)]
         if len(wanted) < 2:
             for diff_id in wanted:
                 self._bring(diff_id)
@@ -240,25 +265,25 @@ class Ledger:
         self._warn(Warned("cache-unusable", f"{source.name} is not used: {error.message}", hint=error.hint))
 
 
-def write_cache(store: Store, used: Mapping[Key, "LayerResult"], only: set[Digest] | None, form: str) -> Blob:
+def write_cache(
+    store: Store,
+    used: Mapping[Key, "LayerResult"],
+    only: set[Digest] | None,
+    form: str,
+    subject: Blob | None = None,
+) -> Blob:
     """Put a cache of results among the store's blobs: its manifest.
 
-    `only` are the diff ids of layers that it is about, None for all; a result whose layer
-    has no stored form in `form` is left out.
+    `only` are the diff ids of the layers that it holds, None for all that have a stored form in
+    `form`; results are in it with their layers or without.  `subject` is the image that it is to be found by.
     """
     entries, layers, blobs = [], {}, {}
     for key, result in sorted(used.items()):
-        if not result.reached_out:
-            diff_id = parse_digest(result.diff_id)
-            stored = store.results.layer_blob(diff_id, form)
-            if (only is not None and diff_id not in only) or stored is None or not store.blobs.has(stored[0]):
-                continue
+        diff_id = Digest(result.diff_id)
+        stored = store.results.layer_blob(diff_id, form) if only is None or diff_id in only else None
+        if stored is not None and store.blobs.has(stored[0]):
             layers[diff_id] = LayerForm(diff_id, stored[0], form, _by(form))
-            blobs[stored[0]] = {
-                "mediaType": compression(form).media_type,
-                "digest": stored[0],
-                "size": stored[1],
-            }
+            blobs[stored[0]] = _descriptor(Blob(*stored, compression(form).media_type))
         entries.append(Entry(key, msgspec.Raw(msgspec.json.encode(result))))
     document = Document(FORMAT, tuple(entries), tuple(layers[d] for d in sorted(layers)))
     config = msgspec.json.encode(document)
@@ -266,10 +291,15 @@ def write_cache(store: Store, used: Mapping[Key, "LayerResult"], only: set[Diges
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
-            "config": {"mediaType": CACHE, "digest": sha256(config), "size": len(config)},
+            "config": _descriptor(Blob(sha256(config), len(config), CACHE)),
             "layers": [blobs[d] for d in sorted(blobs)],
+            **({"subject": _descriptor(subject)} if subject else {}),
         }
     )
     for data in (config, manifest):
         store.blobs.put(data)
     return Blob(sha256(manifest), len(manifest), _MANIFEST)
+
+
+def _descriptor(blob: Blob) -> dict[str, str | int]:
+    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}

@@ -334,6 +334,13 @@ class LayerMissing(BuildError):
         self.what = what
 
 
+class LayerElsewhere(LayerMissing):
+    """A layer that is known as the result of a step alone: the step must be carried out here."""
+
+    def __init__(self) -> None:
+        super().__init__("a layer that its cache does not hold")
+
+
 def failure_of(error: BuildError) -> Failure:
     """The error as data; spans stay with the parent, which knows the step."""
     missing = error.what if isinstance(error, LayerMissing) else ""

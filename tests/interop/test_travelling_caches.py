@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -63,7 +64,12 @@ class Machine:
         self.context = context
 
     def build(self, *options: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
+        done = self.try_to_build(*options)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def try_to_build(self, *options: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [sys.executable, "-m", "buildtool", "build", "--progress=plain", *options, str(self.context)],
             env={**os.environ, "BUILDTOOL_STORE": str(self.folder)},
             cwd=self.context,
@@ -71,8 +77,11 @@ class Machine:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, done.stderr
-        return done
+
+
+def digest_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """The digest of the image that a build tells of at its end."""
+    return re.findall(r"^(sha256:[0-9a-f]{64})  ", done.stderr, re.MULTILINE)[-1]
 
 
 @pytest.fixture
@@ -93,10 +102,23 @@ def test_a_cache_in_a_registry(registry: str, context: Path, tmp_path: Path) -> 
     assert "3 steps executed" in first.stderr
     second = Machine(tmp_path / "two", context).build("--cache-from", name)
     assert "0 steps executed, 3 from the cache" in second.stderr
-    assert second.stderr.split("sha256:")[-1].split()[0] == first.stderr.split("sha256:")[-1].split()[0]
+    assert digest_of(second) == digest_of(first)
     (context / "c").write_text("changed")
     third = Machine(tmp_path / "three", context).build("--cache-from", f"type=registry,ref={name}")
     assert "1 step executed, 2 from the cache" in third.stderr
+
+
+def test_a_cache_beside_an_image(registry: str, context: Path, tmp_path: Path) -> None:
+    name = f"{registry}/app:1"
+    plain = Machine(tmp_path / "one", context).build("-t", name, "--push")
+    first = Machine(tmp_path / "two", context).build("-t", name, "--push", "--cache-to", "type=inline")
+    assert digest_of(first) == digest_of(plain), "the image is another one with its cache"
+    second = Machine(tmp_path / "three", context).build("--cache-from", name)
+    assert "0 steps executed, 3 from the cache" in second.stderr
+    assert digest_of(second) == digest_of(plain)
+    done = Machine(tmp_path / "four", context).try_to_build("--cache-to", "type=inline")
+    assert done.returncode == 2
+    assert "goes with an image that is pushed" in done.stderr
 
 
 def test_no_cache_in_the_registry(registry: str, context: Path, tmp_path: Path) -> None:
@@ -139,4 +161,4 @@ def test_a_registry_that_serves_other_bytes(registry: str, kept: Path, context: 
         path.write_bytes(bytes(path.stat().st_size))
     second = Machine(tmp_path / "two", context).build("--cache-from", name)
     assert "warning[cache-unusable]" in second.stderr
-    assert second.stderr.split("sha256:")[-1].split()[0] == first.stderr.split("sha256:")[-1].split()[0]
+    assert digest_of(second) == digest_of(first)

@@ -121,9 +121,25 @@ def test_only_what_changed_is_carried_out(world: World) -> None:
 
 def test_the_smaller_mode_has_the_layers_of_the_image(world: World) -> None:
     shelf = world.shelf(whole=False)
-    assert len(shelf.document["entries"]) == 3
+    assert (len(shelf.document["entries"]), len(shelf.document["layers"])) == (4, 3)
     _, built = world.fresh(shelf)
-    assert (built.executed, built.images[0].manifest) == (1, world.built.images[0].manifest)
+    assert (built.executed, built.images[0].manifest) == (0, world.built.images[0].manifest)
+    _, built = world.fresh(shelf, top=b"other")
+    assert (built.executed, built.cached) == (1, 3)
+
+
+def test_a_layer_that_the_cache_does_not_hold_is_made_when_it_is_needed(world: World) -> None:
+    shelf = world.shelf(whole=False)
+    document = shelf.document
+    # The step in the middle takes a file of the step beside it, whose layer is not in the cache.
+    middle = [e for e in document["entries"] if e["result"][0] == world.built.images[0].layers[1].diff_id]
+    document["entries"] = [e for e in document["entries"] if e not in middle]
+    assert len(document["entries"]) == 3
+    shelf.say(document)
+    bench, built = world.fresh(shelf)
+    assert built.images[0].manifest == world.built.images[0].manifest
+    assert [title for title, cached in bench.watch.done[-4:] if not cached] == ["COPY /made/", "COPY /"]
+    assert (world.warnings, bench.watch.warnings) == ([], [])
 
 
 def test_the_same_results_are_the_same_cache(world: World) -> None:
@@ -226,7 +242,8 @@ def _each(field: str, **values: Any) -> Change:
         (lambda d: d.update(format=2), True),
         (lambda d: d.pop("entries"), True),
         (_each("entries", result=[1, 2, 3]), True),
-        (_each("entries", result=["sha256:../../x", 1, True]), False),
+        (_each("entries", result=["sha256:../../x", 1, True]), True),
+        (_each("entries", result=["sha256:" + "0" * 64, 1, True]), False),
         (_each("entries", key="0" * 64), False),
         (_each("layers", diffId="sha256:../../x"), True),
         (_each("layers", digest="sha256:" + "0" * 64), False),
