@@ -17,11 +17,17 @@ class Lazy:
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name and summary, so that listing them imports none."""
+    """Knows its commands by name and summary, so that listing them imports none.
 
-    def __init__(self, *, lazy: dict[str, Lazy], **more: object) -> None:
+    `sections` are headings with the commands under them; what is in none comes last.
+    """
+
+    def __init__(
+        self, *, lazy: dict[str, Lazy], sections: dict[str, tuple[str, ...]], **more: object
+    ) -> None:
         super().__init__(**more)  # type: ignore[arg-type]
         self.lazy = lazy
+        self.sections = sections
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.lazy)
@@ -39,5 +45,11 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.summary) for name, entry in self.lazy.items()])
+        widest = max(map(len, self.lazy))
+        shown = {name for names in self.sections.values() for name in names}
+        rest = tuple(name for name in self.lazy if name not in shown)
+        for heading, names in {**self.sections, "Other commands": rest}.items():
+            rows = [(name.ljust(widest), self.lazy[name].summary) for name in names if name in self.lazy]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)

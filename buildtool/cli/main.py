@@ -18,9 +18,7 @@ INTERRUPTED = 130
 INTERNAL = 70
 
 COMMANDS = {
-    "build": Lazy(
-        "buildtool.cli.build", "Build an image from a Dockerfile or from targets of BUILD.star files."
-    ),
+    "build": Lazy("buildtool.cli.build", "Build an image from a Dockerfile or BUILD.star files."),
     "run": Lazy("buildtool.cli.run", "Run a command in an image."),
     "test": Lazy("buildtool.cli.test", "Run the tests of images that BUILD.star files declare."),
     "query": Lazy("buildtool.cli.query", "Find targets of BUILD.star files and what they need."),
@@ -50,15 +48,24 @@ COMMANDS = {
     "provenance": Lazy("buildtool.cli.provenance", "Print where an image comes from."),
     "verify": Lazy("buildtool.cli.verify", "Build again in another world, and compare."),
     "inspect": Lazy("buildtool.cli.inspect", "Show an image: its digest, layers and configuration."),
-    "validate": Lazy(
-        "buildtool.cli.validate", "Recompute every digest of an image and report what does not match."
-    ),
+    "validate": Lazy("buildtool.cli.validate", "Work out every digest of an image again."),
+}
+
+
+#: How `--help` groups them.
+SECTIONS = {
+    "Build": ("build", "run", "test", "lock", "init"),
+    "Look at builds": ("graph", "explain", "query", "lint", "fmt", "dockerfile"),
+    "Images": ("images", "tag", "rmi", "prune", "inspect", "save", "load", "export"),
+    "Registries": ("login", "logout", "pull", "push", "copy", "serve"),
+    "Trust": ("verify", "diff", "validate", "attest", "keygen", "provenance", "sbom"),
 }
 
 
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
+    sections=SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="buildtool", message="%(prog)s %(version)s")
