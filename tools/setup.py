@@ -51,6 +51,7 @@ TESTING = (
     Need("busybox-static", commands=("busybox",)),
     Need("chromium", commands=("chromium",)),
     Need("disorderfs", commands=("disorderfs",)),
+    Need("docker-registry", commands=("docker-registry",)),
     Need("gcc", commands=("cc",)),
     Need("libc6-dev", files=("/usr/include/stdio.h",)),
     Need("libfaketime", files=("/usr/lib/*/faketime/libfaketime.so.1",)),

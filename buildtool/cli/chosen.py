@@ -22,11 +22,16 @@ class Chosen:
 
 
 def chosen(text: str, store: "Store", platform: str) -> Chosen:
-    """The image at a place, or of a target; BuildErrors of whatever stands in the way."""
+    """The image at a place, of a target, or of a registry; BuildErrors of whatever stands in the way."""
     from buildtool.cli.places import Place, parse_place
     from buildtool.cli.request import is_label
 
-    where = Place("", digest=_built(text, platform)) if is_label(text) else parse_place(text)
+    if is_label(text):
+        where = Place("", digest=_built(text, platform))
+    elif text.startswith("docker://"):
+        where = Place("", digest=_pulled(text.removeprefix("docker://"), platform))
+    else:
+        where = parse_place(text)
     image = image_of(where, store, platform)
     return Chosen(image, layers_of(image, store))
 
@@ -46,6 +51,17 @@ def _built(label: str, platform: str) -> "Digest":
     )
     with choose("auto") as view, Session(request, view) as session:
         return session.build().images[0].manifest
+
+
+def _pulled(name: str, platform: str) -> "Digest":
+    """The manifest of an image in a registry, brought to the store as `buildtool pull` does."""
+    from buildtool.cli.access import Access
+    from buildtool.cli.hub import from_registry, open_hub
+    from buildtool.registry.reference import parse_reference
+
+    reference = parse_reference(name)
+    with open_hub("auto", Access(), (reference.host,)) as hub:
+        return from_registry(hub, reference, platform, whole=False).digest
 
 
 def image_of(where: "Place", store: "Store", platform: str) -> Image:

@@ -14,11 +14,13 @@ import click
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
-@click.argument("place", metavar="NAME|LABEL|oci:FOLDER|oci-archive:FILE|docker-archive:FILE")
+@click.argument("place", metavar="IMAGE")
 def command(output: str, platform: str, place: str) -> None:
     """Write the files of an image, all layers together.
 
-    A LABEL is built first. In an archive files keep their owners; in a folder they are yours.
+    IMAGE is a name of the store, a label (which is built first), oci:FOLDER, oci-archive:FILE,
+    docker-archive:FILE, or docker://NAME of a registry. In an archive files keep their owners; in a
+    folder they are yours.
     """
     from buildtool.cli.chosen import chosen
     from buildtool.cli.rootfs import Root, write_folder, write_tar

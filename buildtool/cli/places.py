@@ -73,5 +73,5 @@ def find(place: Place, layout: "Layout", platform: Platform) -> "Descriptor":
     except BuildError as error:
         if not place.path and error.code == "no-such-image":
             error.message = f"there is no image {place.tag or place.digest} in the store"
-            error.hint = error.hint or "buildtool build -t NAME gives an image its name"
+            error.hint = error.hint or "buildtool pull fetches an image by its name, build -t gives it one"
         raise

@@ -29,14 +29,14 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
     "--volume",
     multiple=True,
     metavar="HOST:PATH[:ro]",
-    help="A file or folder of this machine, seen at PATH.",
+    help="A file or folder of this machine, at PATH.",
 )
 @click.option(
     "-p",
     "--publish",
     multiple=True,
-    metavar="[ADDRESS:][PORT:]PORT",
-    help="A port of the process, on this machine's loopback address. The process is cut off otherwise.",
+    metavar="[PORT:]PORT",
+    help="A port of the process, on this machine's loopback address (or ADDRESS:PORT:PORT).",
 )
 @click.option(
     "--network",
@@ -47,19 +47,20 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 @click.option("-w", "--workdir", default="", metavar="PATH", help="The folder to start in.")
 @click.option("-u", "--user", default="", metavar="USER", help="The user to run as.")
 @click.option("--entrypoint", metavar="COMMAND", help="Instead of the image's entry point.")
-@click.option("--hostname", default="", metavar="NAME", help="The name of the machine. [default: buildtool]")
+@click.option("--hostname", default="", metavar="NAME", help="[default: buildtool]")
 @click.option("--read-only", is_flag=True, help="Let the process write to its mounts alone.")
 @click.option("--rm", is_flag=True, hidden=True, expose_value=False)
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
-@click.argument("place", metavar="NAME|LABEL|oci:FOLDER|oci-archive:FILE|docker-archive:FILE")
+@click.argument("place", metavar="IMAGE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def command(*, place: str, platform: str, arguments: tuple[str, ...], **options: Any) -> int:
     """Run a command in an image; what it changes is thrown away.
 
-    A LABEL is built first. Without COMMAND, the image's own is run. Signals are passed on, and the
-    exit status is that of the command.
+    IMAGE is a name of the store, a label (which is built first), oci:FOLDER, oci-archive:FILE,
+    docker-archive:FILE, or docker://NAME of a registry. Without COMMAND, the image's own is run.
+    Signals are passed on, and the exit status is that of the command.
     """
     from buildtool.cli.chosen import chosen
     from buildtool.store import Store
