@@ -28,12 +28,13 @@ def command(force: bool, names: tuple[str, ...]) -> None:
 def _meant(store: "Store", text: str, force: bool) -> list[str]:
     """The names that `text` means; BuildError `no-such-image` unless forced."""
     from buildtool.cli.names import parse_name
+    from buildtool.cli.places import whole_digest
     from buildtool.cli.stored import no_such_image
-    from buildtool.digest import parse_digest
+    from buildtool.oci.layout import open_layout
 
     known = store.results.refs()
     if text.startswith("sha256:"):
-        digest = parse_digest(text)
+        digest = whole_digest(open_layout(store.path), text)
         found = [name for name, stands_for in known.items() if stands_for == digest]
     else:
         text = parse_name(text).short

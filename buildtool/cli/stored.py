@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from buildtool.cli.names import ImageName, parse_name
+from buildtool.cli.places import whole_digest
 from buildtool.diag import BuildError, suggestion
-from buildtool.digest import Digest, parse_digest
+from buildtool.digest import Digest
 from buildtool.oci.export import Export
 from buildtool.oci.layout import Layout
 from buildtool.oci.model import Descriptor, Manifest
@@ -27,7 +28,7 @@ class Stored:
 def find_stored(store: Store, layout: Layout, text: str) -> Stored:
     """The image that `text` names; BuildError `no-such-image`."""
     if text.startswith("sha256:"):
-        return Stored(_entry(layout, parse_digest(text), text))
+        return Stored(_entry(layout, whole_digest(layout, text), text))
     name = parse_name(text)
     known = store.results.refs()
     digest = known.get(name.short)
