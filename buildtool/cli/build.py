@@ -104,10 +104,6 @@ def command(
     )
     if request.pushes and not request.push_names and isinstance(request.subject, DockerfileSubject):
         raise BuildError("bad-usage", "there is no name to push the image to", hint="-t HOST/PATH:TAG")
-    if any(spec.kind == "inline" for spec in request.cache_to) and not request.pushes:
-        raise BuildError(
-            "bad-usage", "--cache-to type=inline goes with an image that is pushed", hint="--push"
-        )
     if quiet and progress not in ("auto", "quiet"):
         raise BuildError("bad-usage", f"--quiet and --progress={progress} contradict each other")
     if check:

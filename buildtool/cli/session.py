@@ -107,18 +107,14 @@ class Session:
         if ledger is not None and self.request.cache_to:
             from buildtool.cli.caches import write_caches
 
-            request = self.request
-            assert self._registries is not None
-            write_caches(
-                request.cache_to,
-                ledger,
-                built,
-                self.store,
-                request.compression,
-                self._registries,
-                self.progress.warned,
-            )
+            wanted, form = self.request.cache_to, self.request.compression
+            write_caches(wanted, ledger, built, self.store, form, self._reach, self.progress.warned)
         return built
+
+    def _reach(self) -> "Registries":
+        """The registries, once the frontends have said where the build is."""
+        assert self._registries is not None
+        return self._registries()
 
     def _attempt(self, ledger: "Ledger | None") -> Built:
         from buildtool.executor.run import Executor
@@ -161,14 +157,16 @@ class Session:
         request = self.request
         if not (request.cache_from or request.cache_to):
             return None
+        if any(spec.kind == "inline" for spec in request.cache_to) and not request.pushes:
+            raise BuildError(
+                "bad-usage", "--cache-to type=inline goes with an image that is pushed", hint="--push"
+            )
         from buildtool.cli.caches import source_of
         from buildtool.executor.travel import Ledger
 
-        assert self._registries is not None
-        opened = self._registries
         self._opened = Ledger(
             self.store,
-            [source_of(spec, opened) for spec in request.cache_from],
+            [source_of(spec, self._reach) for spec in request.cache_from],
             self.progress.warned,
             whole=any(spec.whole for spec in request.cache_to),
         )
@@ -208,17 +206,14 @@ class Session:
         """Push the images to registries where that was asked for; their names there."""
         if not self.request.pushes:
             return ()
-        assert self._registries is not None
         named = tuple(name.full for name in self.request.push_names)
         several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
-        done = push(built, self._roots, several, self._registries(), self.store, self.progress)
+        done = push(built, self._roots, several, self._reach(), self.store, self.progress)
         if self._opened is not None and any(spec.kind == "inline" for spec in self.request.cache_to):
             from buildtool.cli.caches import attach_caches
 
             pushed = list(zip(tops(built, self._roots), several, strict=True))
-            attach_caches(
-                self._opened, built, pushed, self._registries(), self.store, self.request.compression
-            )
+            attach_caches(self._opened, built, pushed, self._reach(), self.store, self.request.compression)
         return done
 
     # ------------------------------------------------------------ frontends

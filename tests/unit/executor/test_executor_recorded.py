@@ -206,3 +206,12 @@ def test_the_host_network_is_refused_offline(project: Project) -> None:
     said = project.build("--allow", "network.host", "--offline", fails=1)
     assert "error[offline]" in said
     assert "RUN --network=host true" in said
+
+
+def test_a_result_of_a_recorded_step_travels_with_the_lock(project: Project, tmp_path: Path) -> None:
+    first = project.digest("--cache-to", f"type=local,dest={tmp_path}/cache")
+    project.store = "fresh"
+    said = project.build("--locked", "--cache-from", f"type=local,src={tmp_path}/cache")
+    assert "0 steps executed" in said
+    assert first in said
+    assert project.outside.count(ONE) == 1
