@@ -13,7 +13,7 @@ from buildtool.layers.tarread import Member, read_members
 from buildtool.verify.clues import Clues
 from buildtool.verify.entries import metadata
 from buildtool.verify.form import Content, Descend, Form, NotOfThisFormError, beginning, missing
-from buildtool.verify.marks import CERTAIN, LIKELY, time_finding
+from buildtool.verify.marks import CERTAIN, LIKELY, POSSIBLE, quoted, time_finding
 from buildtool.verify.model import Difference, Finding
 from buildtool.verify.order import order_of_members
 from buildtool.verify.packed import MOST_UNPACKED
@@ -34,6 +34,7 @@ def _ordered(first: list[str], second: list[str]) -> list[Difference]:
 
 def _value(where: str, field: str, one: object, two: object, *findings: Finding | None) -> Difference:
     made = tuple(f for f in findings if f is not None)
+    made = made or (Finding("unexplained", quoted(str(one), str(two)), POSSIBLE),)
     return Difference("member", where, field, str(one), str(two), made)
 
 

@@ -22,7 +22,7 @@ def metadata(a: Member, b: Member, clues: Clues, *, kind: str = "entry") -> list
     found: list[Difference] = []
 
     def tell(field: str, first: object, second: object, *findings: Finding | None) -> None:
-        made = tuple(f for f in findings if f is not None)
+        made = tuple(f for f in findings if f is not None) or _unexplained(str(first), str(second))
         found.append(Difference(kind, name, field, str(first), str(second), made))
 
     if one.kind is not two.kind:
@@ -99,7 +99,11 @@ def _record(record: bytes, values: str) -> tuple[Finding, ...]:
         return (Finding("file-time", f"{values}, the record {text(record)}", CERTAIN),)
     if record in (b"uname", b"gname"):
         return (Finding("user", f"{values}, the record {text(record)}", CERTAIN),)
-    return ()
+    return (Finding("unexplained", f"{values}, the record {text(record)}", POSSIBLE),)
+
+
+def _unexplained(first: str, second: str) -> tuple[Finding, ...]:
+    return (Finding("unexplained", quoted(first, second), POSSIBLE),)
 
 
 def _attributes(entry: Entry) -> str:

@@ -16,7 +16,7 @@ class Explained:
 
 
 _AROUND = 120
-_WIDEST = 1 << 14
+_WIDEST = 1 << 12
 _TAKEN = "\x00"
 
 

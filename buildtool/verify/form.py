@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from buildtool.verify.clues import Clues
-from buildtool.verify.model import Difference, Finding
+from buildtool.verify.model import Confidence, Difference, Finding
 
 
 class NotOfThisFormError(Exception):
@@ -42,10 +42,11 @@ def beginning(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda data: data.startswith(magics)
 
 
-def only_in(kind: str, where: str, side: str, size: int | None = None) -> Difference:
+def only_in(kind: str, where: str, side: str) -> Difference:
     """That something is on one side alone; `side` is `first` or `second`."""
-    shown = "there" if size is None else f"{size} bytes"
-    return Difference(kind, where, "presence", *((shown, "") if side == "first" else ("", shown)))
+    finding = Finding("unexplained", f"only in the {side}", Confidence.POSSIBLE)
+    shown = ("there", "") if side == "first" else ("", "there")
+    return Difference(kind, where, "presence", *shown, (finding,))
 
 
 def missing(kind: str, first: Sequence[str], second: Sequence[str]) -> list[Difference]:

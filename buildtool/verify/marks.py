@@ -1,7 +1,8 @@
 """Marks: what the machine leaves in a text, each with its form and the cause that it stands for.
 
 A mark explains a pair of texts where its values differ, if the texts are equal once
-those values are taken out.  The most telling marks come first.
+those values are taken out.  The most telling marks come first.  The texts are strangers':
+what a form repeats before it has found anything is bounded, so that no text takes long.
 """
 
 import re
@@ -161,7 +162,7 @@ def _environment(a: str, b: str, clues: Clues) -> Finding | None:
 
 
 _UUID = r"(?i)(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
-_TEMPORARY = r"\btmp[._-]?\w{6,}\b|(?<=tmp/)[\w.-]*[._-]\w{6,}\b|\bcc[A-Za-z0-9]{6}\.[os]\b"
+_TEMPORARY = r"\btmp[._-]?\w{6,}\b|(?<=tmp/)[\w.-]{0,80}[._-]\w{6,}\b|\bcc[A-Za-z0-9]{6}\.[os]\b"
 _B64_DIGIT = "[A-Za-z0-9+/_-]"
 _B64 = (
     rf"(?<![A-Za-z0-9+/=_-])(?={_B64_DIGIT}*\d)(?={_B64_DIGIT}*[A-Z])(?={_B64_DIGIT}*[a-z])"
@@ -183,8 +184,8 @@ _CPU_WORDS = (
     r"parallel\w*|concurrency"
 )
 _ID_WORDS = (
-    r"(?:\w+[ _-])?(?:u?id|token|secret|salt|nonce|seed|random|rand|serial|password|session|cookie|"
-    r"suffix|key)"
+    r"(?:\w{1,30}[ _-])?(?:(?<![ug])id|token|secret|salt|nonce|seed|random|rand|serial|password|"
+    r"session|cookie|suffix|key)"
 )
 
 #: Every mark, the most telling first.
@@ -204,8 +205,8 @@ MARKS: tuple[Mark, ...] = (
         "the release of the kernel",
     ),
     _keyed(_HOST_WORDS, r"[A-Za-z0-9][\w.-]*", "hostname", "a host name"),
-    _mark(r"\b[\w.-]+@([\w.-]+)(?=[:\s)>\]]|$)", "hostname", "the host in USER@HOST"),
-    _mark(r"(?<![\w.])([\w.-]+)@[\w.\x00-]+", "user", "the user in USER@HOST"),
+    _mark(r"\b[\w.-]{1,64}@([\w.-]+)(?=[:\s)>\]]|$)", "hostname", "the host in USER@HOST"),
+    _mark(r"(?<![\w.])([\w.-]{1,64})@[\w.\x00-]", "user", "the user in USER@HOST"),
     _keyed("pid|process(?:[ _-]?id)?", r"\d{1,7}", "process-id", "a process number", CERTAIN),
     _mark(r"[\w.)-]\[(\d{1,7})\](?=:|\s)", "process-id", "a process number in brackets"),
     _mark(r"/proc/(\d+)", "process-id", "a process number in a path"),

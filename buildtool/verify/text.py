@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from buildtool.verify.clues import Clues
-from buildtool.verify.explain import differing_part, explain
+from buildtool.verify.explain import common_start, differing_part, explain
 from buildtool.verify.marks import LIKELY, POSSIBLE, quoted
 from buildtool.verify.model import Finding, merged
 from buildtool.verify.order import order_of_lines, order_of_words, same_items
 
+#: Bytes of a text that are looked at.
+_LARGEST = 1 << 22
 #: Pairs of lines that are explained; what more there are is taken to be like them.
 _MOST_PAIRS = 2_000
+#: Characters of the lines that are explained.
+_MOST_EXPLAINED = 1 << 20
 #: Lines that are aligned by what they say rather than by where they stand.
 _MOST_ALIGNED = 1_500
 #: Lines and columns of an excerpt.
@@ -46,7 +50,9 @@ def is_text(data: bytes) -> bool:
 
 
 def text_difference(first: bytes, second: bytes, clues: Clues) -> TextDifference:
-    """What explains that two texts differ."""
+    """What explains that two texts differ; of large ones, in the part where they begin to."""
+    if max(len(first), len(second)) > _LARGEST:
+        first, second = _part(first, second)
     a, b = (data.decode("utf-8", "surrogateescape") for data in (first, second))
     left, right = a.splitlines(), b.splitlines()
     if left == right:
@@ -63,6 +69,12 @@ def text_difference(first: bytes, second: bytes, clues: Clues) -> TextDifference
     return TextDifference(_explained(left, right, clues), _excerpt(left, right))
 
 
+def _part(first: bytes, second: bytes) -> tuple[bytes, bytes]:
+    """The lines of two texts from the first that differs, as many as are looked at."""
+    at = first.rfind(b"\n", 0, common_start(first, second)) + 1
+    return first[at : at + _LARGEST], second[at : at + _LARGEST]
+
+
 def strings_difference(first: Sequence[str], second: Sequence[str], clues: Clues) -> tuple[Finding, ...]:
     """What explains that the printable strings of two binary files differ."""
     if same_items(first, second):
@@ -75,7 +87,11 @@ def strings_difference(first: Sequence[str], second: Sequence[str], clues: Clues
 def _explained(left: list[str], right: list[str], clues: Clues) -> tuple[Finding, ...]:
     pairs, alone = _paired(left, right)
     findings: list[Finding] = []
+    room = _MOST_EXPLAINED
     for one, two in pairs[:_MOST_PAIRS]:
+        room -= min(len(one), len(two))
+        if room < 0:
+            break
         found = order_of_words(one, two)
         if found is not None:
             findings.append(found)

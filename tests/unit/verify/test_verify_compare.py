@@ -57,12 +57,12 @@ def test_metadata_is_told_field_by_field(tmp_path: Path) -> None:
         "mode": ("mode", ["umask"]),
         "owner": ("owner", ["user"]),
         "time": ("mtime", ["file-time"]),
-        "kind": ("type", []),
+        "kind": ("type", ["unexplained"]),
         "link": ("target", ["random-identifier"]),
         "name": ("user name", ["user"]),
         "part": ("record mtime", ["file-time"]),
         "node": ("mode", ["umask"]),
-        "cap": ("attributes", []),
+        "cap": ("attributes", ["unexplained"]),
         "access": ("record atime", ["file-time"]),
     }
 

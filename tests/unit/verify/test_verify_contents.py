@@ -5,11 +5,13 @@ import gzip
 import hashlib
 import io
 import lzma
+import random
 import sqlite3
 import struct
 import zipfile
 from collections.abc import Sequence
 from contextlib import closing
+from time import process_time
 
 import pytest
 import zstandard
@@ -383,3 +385,44 @@ def test_every_cause_that_is_named_is_known() -> None:
     assert {cause for cause, *_ in TEXTS} <= set(CAUSES)
     part = Difference("entry", "a", inside=(Difference("part", "b", findings=(Finding("inode", "x"),)),))
     assert [f.cause for f in part.causes()] == ["inode"]
+
+
+def _samples() -> list[bytes]:
+    """A small file of every form."""
+    packed = [gzip.compress(b"x" * 99), bz2.compress(b"x" * 99), lzma.compress(b"x" * 99)]
+    packed.append(zstandard.ZstdCompressor().compress(b"x" * 99))
+    return [
+        *packed,
+        _zip(("a.txt", b"text"), ("b.txt", b"more")),
+        _ar(("a.o", b"code", EARLY), ("b.o", b"more", LATE)),
+        tar({"a": b"1", "b": b"2"}),
+        _elf(_text=b"code", _rodata=b"data"),
+        _database("x", "y"),
+        b"glibc-ld.so.auxcache-1.0" + struct.pack("<II", 1, 8) + bytes(56),
+        struct.pack("<IIqq", 0x98FE76DC, 1, EARLY, 7),
+        b"\xa7\x0d\x0d\x0a" + struct.pack("<III", 0, EARLY, 40) + b"\xe3code",
+        b'{"a": [1, 2, {"b": null}]}',
+        "Grüße 2026-08-01 12:00:01\n".encode(),
+    ]
+
+
+@pytest.mark.parametrize("sample", _samples(), ids=range(len(_samples())))
+def test_whatever_is_changed_in_a_file_some_cause_is_told(sample: bytes) -> None:
+    source = random.Random(len(sample))
+    for _ in range(60):
+        changed = bytearray(sample)
+        for _ in range(source.randint(1, 4)):
+            changed[source.randrange(len(changed))] = source.randrange(256)
+        if source.random() < 0.3:
+            del changed[source.randrange(len(changed)) :]
+        if bytes(changed) != sample:
+            assert causes(difference("some/file", sample, bytes(changed))), bytes(changed)
+
+
+def test_long_lines_made_to_confuse_take_no_time() -> None:
+    began = process_time()
+    for piece in ("a.", "a", "1_", "/a", "tmp/a.", "1.1", "a-@", "=A1a", "0x7f", "{'a', "):
+        line = piece * (200_000 // len(piece))
+        difference("a", f"{line}x\n" * 3, f"{line}y\n" * 3)
+        difference("a", f"x{line}x", f"y{line}y")
+    assert process_time() - began < 20
