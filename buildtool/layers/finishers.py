@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from buildtool.layers.descriptor import names_in
 from buildtool.layers.finish import SECOND, Upper
 
 
@@ -59,6 +60,24 @@ def _machine_id(tree: Upper) -> Iterator[bytes]:
         if fd is not None:
             os.close(fd)
             yield path
+
+
+def _npm_logs(tree: Upper) -> Iterator[bytes]:
+    """Drop npm's logs of its own runs, which hold process ids and durations."""
+    for home in (b"root", *(b"home/" + name for name in _names(tree, b"home"))):
+        folder = home + b"/.npm/_logs"
+        yield from _drop_written(tree, tuple(folder + b"/" + name for name in _names(tree, folder)))
+
+
+def _names(tree: Upper, path: bytes) -> list[bytes]:
+    """What the step has in a folder, sorted; nothing where it has none."""
+    fd = tree.folder(path)
+    if fd is None:
+        return []
+    try:
+        return names_in(fd)
+    finally:
+        os.close(fd)
 
 
 def _pyc_mtime(tree: Upper) -> Iterator[bytes]:
@@ -128,6 +147,7 @@ FINISHERS = {
         Finisher("apt-caches", 1, _apt_caches),
         Finisher("ldconfig-aux-cache", 1, _ldconfig_aux_cache),
         Finisher("machine-id", 1, _machine_id),
+        Finisher("npm-logs", 1, _npm_logs),
         Finisher("pyc-mtime", 1, _pyc_mtime),
     )
 }

@@ -195,6 +195,19 @@ def test_a_machine_id_that_the_step_wrote_is_emptied(up):
     assert (up / "var/lib/dbus/machine-id").read_bytes() == b"old"
 
 
+def test_logs_of_npm_are_dropped(up):
+    put(up / "root/.npm/_logs/2026-debug-0.log", b"pid 7\n")
+    put(up / "home/node/.npm/_logs/2026-debug-0.log", b"pid 8\n")
+    put(up / "home/node/.npm/_logs/old.log", b"pid 9\n", seconds=7)
+    put(up / "srv/.npm/_logs/own.log", b"\n")
+    report, _ = finished(up, finishers=("npm-logs",))
+    assert [mended.path for mended in report.mended] == [
+        b"root/.npm/_logs/2026-debug-0.log",
+        b"home/node/.npm/_logs/2026-debug-0.log",
+    ]
+    assert os.listdir(up / "home/node/.npm/_logs") == ["old.log"]
+
+
 def test_a_machine_id_that_is_a_link_is_left_alone(up, tmp_path):
     outside = put(tmp_path / "id", b"secret")
     (up / "etc").mkdir()
