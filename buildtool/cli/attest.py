@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "-o", "--output", default="-", metavar="FILE", help="Where to write. [default: standard output]"
 )
 @click.option(
-    "--attach", default="", metavar="oci:FOLDER", help="A layout with the image, to put it beside that."
+    "--attach", default="", metavar="oci:FOLDER|docker://NAME", help="Put it beside the image there."
 )
 @click.pass_context
 def command(ctx: click.Context, /, *, key: str, output: str, attach: str, **options: Any) -> int:
@@ -66,16 +66,23 @@ def _write(path: str, envelope: bytes) -> None:
 
 
 def _attach(place: str, digest: "Digest", envelope: bytes) -> None:
-    """Put the statement beside the image in a layout; BuildError where that has no such image."""
+    """Put the statement beside the image in a layout or a registry; BuildError if that has no such image."""
     from buildtool.attest.dsse import MEDIA_TYPE
+    from buildtool.cli import remote
     from buildtool.oci.artifact import referrer
     from buildtool.oci.export import Export, write_layout
     from buildtool.oci.layout import open_layout
     from buildtool.store import Store
 
-    folder = place.removeprefix("oci:")
-    image = open_layout(folder).named("", digest)
     with Store.open() as store:
+        if place.startswith(remote.DOCKER):
+            reference = remote.reference_of(place).at(digest)
+            image = remote.published(f"{remote.DOCKER}{reference}", store)
+            made = referrer(store.blobs, image, MEDIA_TYPE, envelope)
+            remote.refer([made], digest, [reference], remote.registries(), store)
+            return
+        folder = place.removeprefix("oci:")
+        image = open_layout(folder).named("", digest)
         made = referrer(store.blobs, image, MEDIA_TYPE, envelope)
         export = Export(made.digest, made.size, made.media_type, artifact_type=made.artifact_type)
         write_layout(folder, [export], store.blobs)

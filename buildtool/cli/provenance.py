@@ -4,7 +4,7 @@ import click
 
 
 @click.command("provenance")
-@click.argument("place", metavar="NAME | sha256:DIGEST | oci:FOLDER | oci-archive:FILE")
+@click.argument("place", metavar="NAME | sha256:DIGEST | oci:FOLDER | oci-archive:FILE | docker://NAME")
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
@@ -19,4 +19,4 @@ def command(place: str, platform: str) -> None:
 
     with Store.open() as store:
         layout, descriptor = whole(place, store, platform)
-        click.echo(provenance_of(store, layout, descriptor.digest), nl=False)
+        click.echo(provenance_of(place, store, layout, descriptor.digest), nl=False)

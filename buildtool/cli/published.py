@@ -32,7 +32,7 @@ def published(text: str, source: str, provenance: str, given: tuple[str, ...]) -
         else:
             layout, descriptor = whole(text, store)
             digest = descriptor.digest
-            data = data or provenance_of(store, layout, digest)
+            data = data or provenance_of(text, store, layout, digest)
     if data is None:
         raise BuildError(
             "no-provenance",

@@ -208,7 +208,7 @@ class Session:
             return ()
         named = tuple(name.full for name in self.request.push_names)
         several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
-        done = push(built, self._roots, several, self._reach(), self.store, self.progress)
+        done = push(built, self._roots, self.request, several, self._reach(), self.store, self.progress)
         if self._opened is not None and any(spec.kind == "inline" for spec in self.request.cache_to):
             from buildtool.cli.caches import attach_caches
 

@@ -1,10 +1,10 @@
-"""Statements of rebuilders: gathered from files, folders and layouts, and judged."""
+"""Statements of rebuilders: gathered from files, folders, layouts and registries, and judged."""
 
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,9 +16,6 @@ from buildtool.cli.whole import digest_of, whole
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.store import Store
-
-if TYPE_CHECKING:
-    from buildtool.oci.layout import Layout
 
 #: Files of a folder, and bytes of a file, that are read as statements.
 _MOST_FILES = 10_000
@@ -54,7 +51,8 @@ def _image(text: str) -> tuple[Digest, list[str]]:
         return digest, []
     with Store.open() as store:
         layout, descriptor = whole(text, store)
-        problems = validate_image(layout, descriptor)
+        # What a registry serves is verified whenever it is pulled, and not pulled here.
+        problems = [] if text.startswith("docker://") else validate_image(layout, descriptor)
     return descriptor.digest, [f"{p.code}: {p.subject}: {p.message}" for p in problems]
 
 
@@ -63,11 +61,10 @@ def _image(text: str) -> tuple[Digest, list[str]]:
 
 def _gathered(sources: Sequence[str], digest: Digest) -> Iterator[tuple[str, bytes]]:
     for source in sources:
-        path = source.removeprefix("oci:")
-        if os.path.isfile(os.path.join(path, "oci-layout")) or source.startswith(("oci:", "oci-archive:")):
-            from buildtool.oci.layout import open_layout
-
-            yield from _of_layout(open_layout(path.removeprefix("oci-archive:")), digest)
+        path = source.removeprefix("oci:").removeprefix("oci-archive:")
+        layout = os.path.isfile(os.path.join(path, "oci-layout")) or path != source
+        if layout or source.startswith("docker://"):
+            yield from _beside(source if source.startswith("docker://") else path, digest)
         elif os.path.isdir(path):
             names = sorted(name for name in os.listdir(path) if name.endswith(_ENDINGS))
             for name in names[:_MOST_FILES]:
@@ -76,11 +73,15 @@ def _gathered(sources: Sequence[str], digest: Digest) -> Iterator[tuple[str, byt
             yield from _of_file(path)
 
 
-def _of_layout(layout: "Layout", digest: Digest) -> Iterator[tuple[str, bytes]]:
-    from buildtool.oci.artifact import content, referrers
+def _beside(place: str, digest: Digest) -> Iterator[tuple[str, bytes]]:
+    """The statements beside an image in a layout or a registry."""
+    from buildtool.cli.told import beside_at
+    from buildtool.oci.layout import open_layout
 
-    for entry, document in referrers(layout, digest, MEDIA_TYPE):
-        yield f"{layout.name}@{entry.digest[:19]}", content(layout, document)
+    with Store.open() as store:
+        layout = open_layout(store.path if place.startswith("docker://") else place)
+        for name, _, data in beside_at(place, store, layout, digest, MEDIA_TYPE):
+            yield name, data
 
 
 def _of_file(path: str) -> Iterator[tuple[str, bytes]]:

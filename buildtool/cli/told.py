@@ -12,7 +12,7 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest, key_of
 from buildtool.executor.api import Built, BuiltImage
 from buildtool.graph.model import Image, Index
-from buildtool.oci.model import INDEX, MANIFEST, Descriptor
+from buildtool.oci.model import MANIFEST, Descriptor, Manifest
 from buildtool.store import Store
 
 if TYPE_CHECKING:
@@ -65,39 +65,63 @@ def provenance_in(store: Store, digest: Digest) -> bytes | None:
     return store.results.get(_name(digest))
 
 
-def provenance_of(store: Store, layout: "Layout", digest: Digest) -> bytes:
-    """The provenance beside an image in a layout, else the store's; BuildError `no-provenance`."""
+def beside_at(
+    text: str, store: Store, layout: "Layout", digest: Digest, kind: str
+) -> "Iterator[tuple[str, str, bytes]]":
+    """What stands beside an image where `text` says that it is: name, predicate type, and the bytes."""
+    if text.startswith("docker://"):
+        from buildtool.cli.remote import referrers_at
+
+        for entry, found, data in referrers_at(text, store, digest, kind):
+            yield f"{text}@{entry.digest[:19]}", _predicate(entry, found), data
+        return
     from buildtool.oci.artifact import content, referrers
 
-    for entry, found in referrers(layout, digest, IN_TOTO):
-        if (entry.annotations or found.annotations or {}).get(PREDICATE) == PROVENANCE:
-            return content(layout, found)
-    data = provenance_in(store, digest)
-    if data is None:
+    for entry, found in referrers(layout, digest, kind):
+        yield f"{layout.name}@{entry.digest[:19]}", _predicate(entry, found), content(layout, found)
+
+
+def _predicate(entry: Descriptor, found: Manifest) -> str:
+    return (entry.annotations or found.annotations or {}).get(PREDICATE, "")
+
+
+def provenance_of(text: str, store: Store, layout: "Layout", digest: Digest) -> bytes:
+    """The provenance beside an image, else the store's; BuildError `no-provenance`."""
+    for _, predicate, data in beside_at(text, store, layout, digest, IN_TOTO):
+        if predicate == PROVENANCE:
+            return data
+    known = provenance_in(store, digest)
+    if known is None:
         raise BuildError(
             "no-provenance",
             f"nothing is known of where {digest} comes from",
             hint="the store knows what it built itself; build --provenance puts it beside an output",
         )
-    return data
+    return known
 
 
-def beside(store: Store, built: Built, kinds: "Sequence[str]") -> "Iterator[Descriptor]":
-    """Make the referrers that were asked for: provenance of each result, bills of materials of each image."""
+def beside(
+    store: Store, built: Built, top: Descriptor, kinds: "Sequence[str]"
+) -> "Iterator[tuple[Digest, Descriptor]]":
+    """Make the referrers that were asked for of a result, each with the digest that it is about.
+
+    Provenance is about the whole result, a bill of materials about one image.
+    """
     from buildtool.attest.sbom import MEDIA_TYPES, sbom
     from buildtool.oci.artifact import referrer
     from buildtool.oci.layout import open_layout
 
-    images = [Descriptor(MANIFEST, i.manifest, i.manifest_size) for i in built.images]
-    results = [Descriptor(INDEX, i.digest, i.size) for i in built.indexes] or images
-    for result in results if "provenance" in kinds else ():
-        data = provenance_in(store, result.digest)
+    if "provenance" in kinds:
+        data = provenance_in(store, top.digest)
         assert data is not None
-        yield referrer(store.blobs, result, IN_TOTO, data, {PREDICATE: PROVENANCE})
+        yield top.digest, referrer(store.blobs, top, IN_TOTO, data, {PREDICATE: PROVENANCE})
+    inside = {index.digest: index.images for index in built.indexes}
+    images = inside.get(top.digest) or [i for i in built.images if i.manifest == top.digest][:1]
     for form in (kind for kind in kinds if kind in MEDIA_TYPES):
         for image in images:
-            bill = sbom(open_layout(store.path), image, form)
-            yield referrer(store.blobs, image, MEDIA_TYPES[form], bill)
+            about = Descriptor(MANIFEST, image.manifest, image.manifest_size)
+            bill = sbom(open_layout(store.path), about, form)
+            yield about.digest, referrer(store.blobs, about, MEDIA_TYPES[form], bill)
 
 
 def checked_provenance(data: bytes, digest: Digest) -> Statement:

@@ -27,7 +27,7 @@ from buildtool.diag import BuildError
 @click.option(
     "--statements",
     multiple=True,
-    metavar="FILE|FOLDER|oci:LAYOUT",
+    metavar="FILE|FOLDER|oci:LAYOUT|docker://NAME",
     help="Build nothing: accept IMAGE by the statements of others.",
 )
 @click.option(
@@ -67,7 +67,7 @@ def command(
 ) -> int:
     """Build twice without cache, the second time in another world, and compare.
 
-    An IMAGE (NAME@sha256:DIGEST, sha256:DIGEST, oci:FOLDER) is built from its --source as its
+    An IMAGE (NAME@sha256:DIGEST, sha256:DIGEST, oci:FOLDER, docker://NAME) is built from its --source as its
     provenance says, and compared with what was published. With --statements nothing is built:
     IMAGE is accepted where enough of those whose --keys are given say that they rebuilt it.
 

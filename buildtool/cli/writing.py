@@ -57,6 +57,7 @@ def _written(output: Output, built: Built, request: BuildRequest, store: Store, 
 def push(
     built: Built,
     roots: Sequence[Image | Index],
+    request: BuildRequest,
     names: Sequence[Sequence[str]],
     registries: "Registries",
     store: Store,
@@ -72,6 +73,12 @@ def push(
     for descriptor, texts in zip(tops(built, roots), names, strict=True):
         references = [parse_reference(text) for text in texts]
         done += push_all(descriptor, references, registries, store, progress)
+        if request.beside:
+            from buildtool.cli.remote import refer
+            from buildtool.cli.told import beside
+
+            for subject, referrer in beside(store, built, descriptor, request.beside):
+                refer([referrer], subject, references, registries, store)
     return tuple(done)
 
 
@@ -110,8 +117,10 @@ def referrers(built: Built, request: BuildRequest, store: Store) -> "list[Export
         return []
     from buildtool.cli.told import beside
     from buildtool.oci.export import Export
+    from buildtool.oci.model import Descriptor
 
-    found = beside(store, built, request.beside)
+    tops = [Descriptor(e.media_type, e.digest, e.size) for e in exports(built, request)]
+    found = [d for top in tops for _, d in beside(store, built, top, request.beside)]
     return [Export(d.digest, d.size, d.media_type, artifact_type=d.artifact_type) for d in found]
 
 

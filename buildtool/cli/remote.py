@@ -1,0 +1,84 @@
+"""What stands beside images in registries: found by its subject, brought here verified, and pushed."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from buildtool.diag import BuildError
+from buildtool.oci.model import LARGEST_DOCUMENT, Descriptor, Manifest, decode_manifest
+
+if TYPE_CHECKING:
+    from buildtool.digest import Digest
+    from buildtool.registry.client import Registries
+    from buildtool.registry.reference import Reference
+    from buildtool.store import Store
+
+DOCKER = "docker://"
+
+#: Bytes of the largest blob of a referrer that is brought here.
+_LARGEST = 256 << 20
+
+
+def reference_of(text: str) -> "Reference":
+    """The reference behind `docker://`."""
+    from buildtool.registry.reference import parse_reference
+
+    return parse_reference(text.removeprefix(DOCKER))
+
+
+def registries() -> "Registries":
+    """The registries by the settings of this machine."""
+    from buildtool.registry.client import open_registries
+
+    return open_registries(os.getcwd())
+
+
+def published(text: str, store: "Store") -> Descriptor:
+    """The manifest or index that `docker://...` names, brought to the store; its layers are not."""
+    from buildtool.registry.pull import Puller
+
+    return Puller(registries(), reference_of(text), store.blobs).document()
+
+
+def referrers_at(
+    text: str, store: "Store", subject: "Digest", artifact_type: str
+) -> Iterator[tuple[Descriptor, Manifest, bytes]]:
+    """The referrers of one type of a manifest in a registry, each with its document and its blob.
+
+    BuildErrors of the registry; `bad-document` for what is no referrer of it.
+    """
+    from buildtool.registry.fault import Fault, error_of
+    from buildtool.registry.pull import Puller
+
+    reference, known = reference_of(text), registries()
+    puller = Puller(known, reference.at(subject), store.blobs)
+    try:
+        found = known.reading(reference)[-1].referrers(subject, artifact_type)
+    except Fault as fault:
+        raise error_of(fault, f"cannot list what stands beside {text}") from fault
+    for entry in found:
+        if entry.artifact_type != artifact_type:
+            continue
+        data = store.blobs.read(puller.document(entry.digest).digest, LARGEST_DOCUMENT)
+        document = decode_manifest(data, entry.media_type, f"referrer {entry.digest}")
+        if not isinstance(document, Manifest) or not document.subject or document.subject.digest != subject:
+            raise BuildError("bad-document", f"{entry.digest} beside {text} is about another image")
+        if document.layers and document.layers[0].size <= _LARGEST:
+            puller.blob(document.layers[0])
+            yield entry, document, store.blobs.read(document.layers[0].digest, _LARGEST)
+
+
+def refer(
+    referrers: Sequence[Descriptor],
+    subject: "Digest",
+    references: "Sequence[Reference]",
+    known: "Registries",
+    store: "Store",
+) -> None:
+    """Push referrers beside their subject, to the repository of each reference."""
+    from buildtool.registry.push import Pusher
+
+    for repository in {r.repository: r for r in references}.values():
+        pusher = Pusher(known.writing(repository), store.blobs)
+        for referrer in referrers:
+            pusher.refer(subject, referrer)
