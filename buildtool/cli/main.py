@@ -34,6 +34,7 @@ COMMANDS = {
     "pull": Lazy("buildtool.cli.pull", "Pull images from registries into the store."),
     "push": Lazy("buildtool.cli.push", "Push an image of the store, or a target, to a registry."),
     "copy": Lazy("buildtool.cli.copy", "Copy an image between registries, layouts and archives."),
+    "serve": Lazy("buildtool.cli.serve", "Serve the store as a registry for this machine."),
     "images": Lazy("buildtool.cli.images", "List the images of the store."),
     "tag": Lazy("buildtool.cli.tag", "Give an image of the store more names."),
     "rmi": Lazy("buildtool.cli.rmi", "Forget names of images."),

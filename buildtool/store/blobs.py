@@ -150,6 +150,10 @@ class BlobWriter:
             raise store_fault(exc, "making a blob") from exc
         return self
 
+    def expect(self, digest: Digest) -> None:
+        """Refuse other bytes than those of a digest that was not known at the beginning."""
+        self._expect = digest
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Add bytes; how many they were, which is all of them."""
         self._hash.update(data)
