@@ -1,14 +1,17 @@
 """Caches that travel, where the rooms meet: in folders and in registries, to read and to write."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError, Warned
 from buildtool.digest import Digest, hex_of, parse_digest, sha256
+from buildtool.executor.progress import Progress
 from buildtool.executor.travel import CACHE, LARGEST_CONFIG, Blob, Contents, contents_of, write_cache
 from buildtool.oci.model import MANIFEST, REF_NAME, Descriptor, IndexRecord, Manifest, decode_manifest
 from buildtool.store import Blobs
+from buildtool.tally import Advance
 
 if TYPE_CHECKING:
     from buildtool.cli.cachespecs import CacheSpec
@@ -26,6 +29,16 @@ OpenRegistries = Callable[[], "Registries"]
 def source_of(spec: "CacheSpec", registries: OpenRegistries) -> "Source":
     """The cache that a `--cache-from` names; nothing is opened yet."""
     return LayoutSource(spec) if spec.kind == "local" else RegistrySource(spec, registries)
+
+
+@contextmanager
+def fetching(progress: Progress, count: int) -> Iterator[Advance]:
+    """Show that layers of a cache are fetched."""
+    from buildtool.cli.progress.wording import plural
+    from buildtool.cli.telling import telling
+
+    with telling(progress, f"fetch {plural(count, 'layer')} from a cache") as told:
+        yield told.download
 
 
 class LayoutSource:
@@ -48,10 +61,10 @@ class LayoutSource:
             config = file.read(LARGEST_CONFIG + 1)
         return _contents(manifest, config, self.name)
 
-    def fetch(self, blob: Blob, blobs: Blobs) -> None:
+    def fetch(self, blob: Blob, blobs: Blobs, advance: Advance) -> None:
         from buildtool.oci.layout import copy_blob
 
-        copy_blob(self._layout(), blob.digest, blobs, lambda done, total: None)
+        copy_blob(self._layout(), blob.digest, blobs, advance)
 
     def _layout(self) -> "Layout":
         from buildtool.oci.layout import open_layout
@@ -76,7 +89,7 @@ class RegistrySource:
             document = self._attached(document.digest)
         manifest = _cache_manifest(document.data, document.media_type, self.name)
         found: list[bytes] = []
-        self._read(manifest.config, found.append)
+        self._read(manifest.config, found.append, lambda done, total: None)
         return _contents(manifest, b"".join(found), self.name)
 
     def _attached(self, image: Digest) -> "Document":
@@ -92,18 +105,18 @@ class RegistrySource:
         except Fault as fault:
             raise error_of(fault, f"cannot get what is attached to {image}") from fault
 
-    def fetch(self, blob: Blob, blobs: Blobs) -> None:
+    def fetch(self, blob: Blob, blobs: Blobs, advance: Advance) -> None:
         with blobs.writer(blob.digest) as out:
-            self._read(Descriptor(blob.media_type, blob.digest, blob.size), out.write)
+            self._read(Descriptor(blob.media_type, blob.digest, blob.size), out.write, advance)
 
-    def _read(self, blob: Descriptor, write: Callable[[bytes], object]) -> None:
+    def _read(self, blob: Descriptor, write: Callable[[bytes], object], advance: Advance) -> None:
         from buildtool.registry.fault import Fault, error_of
 
         if blob.media_type == CACHE and blob.size > LARGEST_CONFIG:
             raise BuildError("bad-cache", f"its config has {blob.size} bytes")
         repository = self._registries().reading(self._reference)[-1]
         try:
-            repository.read_blob(blob, write, lambda done, total: None)
+            repository.read_blob(blob, write, advance)
         except Fault as fault:
             raise error_of(fault, f"cannot get {blob.digest} from {repository}") from fault
 

@@ -161,13 +161,14 @@ class Session:
             raise BuildError(
                 "bad-usage", "--cache-to type=inline goes with an image that is pushed", hint="--push"
             )
-        from buildtool.cli.caches import source_of
+        from buildtool.cli.caches import fetching, source_of
         from buildtool.executor.travel import Ledger
 
         self._opened = Ledger(
             self.store,
             [source_of(spec, self._reach) for spec in request.cache_from],
             self.progress.warned,
+            partial(fetching, self.progress),
             whole=any(spec.whole for spec in request.cache_to),
         )
         return self._opened

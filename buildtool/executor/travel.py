@@ -19,8 +19,9 @@ carried out needs the files of one, no such result counts any more, and the buil
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
@@ -29,6 +30,7 @@ from buildtool.digest import Digest, Key, hex_of, parse_digest, sha256
 from buildtool.executor.work import LayerElsewhere, LayerMissing
 from buildtool.layers.compression import compression
 from buildtool.store import Blobs, Store
+from buildtool.tally import Advance, Tally
 
 if TYPE_CHECKING:
     from buildtool.executor.cache import LayerResult
@@ -42,7 +44,10 @@ LARGEST_CONFIG = 64 << 20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 #: Failed sources after which none is asked any more: each costs a build a new beginning.
 _MOST_FAILURES = 2
-_CHUNK = 1 << 20
+#: Layers that are fetched side by side.
+_AT_ONCE = 8
+
+Telling: TypeAlias = Callable[[int], AbstractContextManager[Advance]]
 
 
 class LayerForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -95,7 +100,7 @@ class Source(Protocol):
     def contents(self) -> Contents:
         """What it holds; BuildError if it cannot be read or is no cache."""
 
-    def fetch(self, blob: Blob, blobs: Blobs) -> None:
+    def fetch(self, blob: Blob, blobs: Blobs, advance: Advance) -> None:
         """Put a blob among ours, held against its digest; BuildError if it cannot be had."""
 
 
@@ -136,15 +141,23 @@ class Ledger:
 
     Sources are opened when the store lacks something for the first time.  `used` gathers each
     result that the build relied on or made; with `whole` every layer gets a stored form.
+    `telling` is told how many layers are fetched, and how far that is.
     """
 
     def __init__(
-        self, store: Store, sources: Iterable[Source], warn: Callable[[Warned], None], *, whole: bool = False
+        self,
+        store: Store,
+        sources: Iterable[Source],
+        warn: Callable[[Warned], None],
+        telling: Telling,
+        *,
+        whole: bool = False,
     ) -> None:
         self.used: dict[Key, LayerResult] = {}
         self.whole = whole
         self._store = store
         self._warn = warn
+        self._telling = telling
         self._waiting = list(sources)
         self._open: list[tuple[Source, Contents]] = []
         self._failures = 0
@@ -187,14 +200,25 @@ class Ledger:
                 self._takes_bare = False
                 raise LayerElsewhere
         wanted = [d for d in asked if self._lacks(d)]
-        if len(wanted) < 2:
-            for diff_id in wanted:
-                self._bring(diff_id)
+        if not wanted:
             return
+        with self._telling(len(wanted)) as advance:
+            failed = self._bring_all(wanted, advance)
+        if failed is not None:
+            raise failed
+
+    def _bring_all(self, wanted: list[Digest], advance: Advance) -> LayerMissing | None:
+        """Fetch layers; what went wrong, since it is no news but for who carries the steps out."""
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(8, len(wanted))) as pool:
-            list(pool.map(self._bring, wanted))
+        sizes = [blob.size for d in wanted if (blob := self.layer(d)) is not None]
+        tally = Tally(sum(sizes), advance)
+        try:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
+                list(pool.map(lambda diff_id: self._bring(diff_id, tally.of(diff_id)), wanted))
+        except LayerMissing as error:
+            return error
+        return None
 
     def _lacks(self, diff_id: Digest) -> bool:
         """Whether a layer is to be had from a source, and not here yet under the name of its diff id."""
@@ -208,7 +232,7 @@ class Ledger:
         with self._lock:
             return next(((s, c.layers[diff_id]) for s, c in self._open if diff_id in c.layers), None)
 
-    def _bring(self, diff_id: Digest) -> None:
+    def _bring(self, diff_id: Digest, advance: Advance) -> None:
         with self._lock:
             only_one = self._fetching.setdefault(diff_id, threading.Lock())
         with only_one:
@@ -221,7 +245,7 @@ class Ledger:
             was_there = self._store.blobs.has(blob.digest)
             try:
                 if not was_there:
-                    source.fetch(blob, self._store.blobs)
+                    source.fetch(blob, self._store.blobs, advance)
                 self._check(diff_id, blob.digest)
             except BuildError as error:
                 if not was_there:

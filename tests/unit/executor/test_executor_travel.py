@@ -3,7 +3,8 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from buildtool.executor.travel import CACHE, Blob, Contents, Ledger, contents_of
 from buildtool.graph.model import FileOp, LiteralFile, LiteralSource
 from buildtool.layers.compression import compression
 from buildtool.store import Blobs
+from buildtool.tally import Advance
 from tests.unit.executor.test_executor_build import Bench, copy
 
 
@@ -33,10 +35,10 @@ class Shelf:
     def contents(self) -> Contents:
         return contents_of(self.config, [Blob(d, len(b)) for d, b in self.blobs.items()], self.name)
 
-    def fetch(self, blob: Blob, blobs: Blobs) -> None:
+    def fetch(self, blob: Blob, blobs: Blobs, advance: Advance) -> None:
         self.fetched.append(blob.digest)
         with blobs.writer(blob.digest) as out:
-            out.write(self.blobs[blob.digest])
+            advance(out.write(self.blobs[blob.digest]), blob.size)
 
     @property
     def document(self) -> Any:
@@ -61,11 +63,19 @@ class World:
         self.path = path
         self.one = Bench(path / "one")
         self.warnings: list[Warned] = []
+        self.told: tuple[int, int, int | None] = (0, 0, None)
         self.built = self.one.build(self.graph(), ledger=(ledger := self.ledger(self.one, whole=True)))
         self.used = ledger.used
 
     def ledger(self, bench: Bench, *sources: Any, whole: bool = False) -> Ledger:
-        return Ledger(bench.store, sources, self.warnings.append, whole=whole)
+        return Ledger(bench.store, sources, self.warnings.append, self.telling, whole=whole)
+
+    @contextmanager
+    def telling(self, count: int) -> Iterator[Advance]:
+        def advance(done: int, total: int | None) -> None:
+            self.told = (count, done, total)
+
+        yield advance
 
     @staticmethod
     def graph(top: bytes = b"top") -> FileOp:
@@ -105,6 +115,8 @@ def test_a_fresh_machine_carries_nothing_out(world: World) -> None:
     # What only other steps needed stays where it is.
     assert sorted(shelf.fetched) == sorted(layer.digest for layer in built.images[0].layers)
     assert world.warnings == []
+    size = sum(layer.size for layer in built.images[0].layers)
+    assert world.told == (3, size, size)
     # Without the cache, what was not fetched is made, and the rest is a result like any other.
     again = bench.build(world.graph())
     assert (again.executed, again.cached) == (1, 3)
@@ -195,7 +207,7 @@ def test_layers_that_grow_beyond_proportion(world: World) -> None:
 
 def test_layers_that_are_not_there(world: World) -> None:
     class Empty(Shelf):
-        def fetch(self, blob: Blob, blobs: Blobs) -> None:
+        def fetch(self, blob: Blob, blobs: Blobs, advance: Advance) -> None:
             raise BuildError("missing-blob", "it is gone")
 
     shelf = world.shelf()
