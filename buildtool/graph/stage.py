@@ -48,7 +48,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STEP_ENV = (("PYTHONHASHSEED", "0"), ("PERL_HASH_SEED", "0"))
 
 #: What is mended in the files that a step wrote unless it is turned off (docs/design/finishers.md).
-FINISHERS = ("apt-caches", "ldconfig-aux-cache", "machine-id", "npm-logs", "pyc-mtime")
+FINISHERS = ("apt-caches", "git-index", "ldconfig-aux-cache", "machine-id", "npm-logs", "pyc-mtime")
 
 
 @dataclass(frozen=True, slots=True)

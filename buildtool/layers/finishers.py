@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from buildtool.layers.descriptor import names_in
 from buildtool.layers.finish import SECOND, Upper
+from buildtool.layers.gitindex import forgetful
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Finisher:
 _APT_CACHES = (b"var/cache/apt/pkgcache.bin", b"var/cache/apt/srcpkgcache.bin")
 _AUX_CACHE = b"var/cache/ldconfig/aux-cache"
 _MACHINE_IDS = (b"etc/machine-id", b"var/lib/dbus/machine-id")
+#: Bytes: the index of a tree with a million files has a hundred times a million.
+_LARGEST_INDEX = 256 << 20
 _PYC_HEADER = struct.Struct("<4sIII")  # magic, flags, source mtime, source size (PEP 552)
 
 
@@ -48,6 +51,24 @@ def _drop_written(tree: Upper, paths: tuple[bytes, ...]) -> Iterator[bytes]:
         if tree.written(path) is not None:
             tree.drop(path)
             yield path
+
+
+def _git_index(tree: Upper) -> Iterator[bytes]:
+    """Take times and inode numbers of files out of the indexes of git; git compares contents, once."""
+    indexes = [path for path, _, _ in tree.walk() if path.endswith(b"/index") and b".git/" in path]
+    found = [(path, status) for path in indexes if (status := tree.written(path)) is not None]
+    for path, status in sorted(found):
+        fd = tree.open(path, os.O_RDWR) if status.st_size <= _LARGEST_INDEX else None
+        if fd is None:
+            continue
+        with open(fd, "r+b") as file:
+            data = file.read()
+            mended = forgetful(data)
+            if mended is None or mended == data:
+                continue
+            os.pwrite(fd, mended, 0)
+            os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        yield path
 
 
 def _machine_id(tree: Upper) -> Iterator[bytes]:
@@ -145,6 +166,7 @@ FINISHERS = {
     f.name: f
     for f in (
         Finisher("apt-caches", 1, _apt_caches),
+        Finisher("git-index", 1, _git_index),
         Finisher("ldconfig-aux-cache", 1, _ldconfig_aux_cache),
         Finisher("machine-id", 1, _machine_id),
         Finisher("npm-logs", 1, _npm_logs),

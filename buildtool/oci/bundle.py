@@ -2,7 +2,8 @@
 
 The artifact is a manifest of type `BUNDLE` with an empty config; its layers are the blobs, as
 they are in a store.  The files of a git commit are a blob whose annotation `GIT` has the keys
-that stores know it by, with spaces between them.  A bundle is foreign: every blob is verified when it is taken out.
+that stores know it by, with spaces between them.  A bundle is foreign: every blob is verified
+when it is taken out.
 """
 
 from collections.abc import Iterable, Mapping
