@@ -13,6 +13,7 @@ from buildtool.diag import BuildError
 
 _PARTS = {
     "show": Lazy("buildtool.cli.lockshow", "Say in words what a lock has, or what changed in it."),
+    "bundle": Lazy("buildtool.cli.lockbundle", "Write all that a lock names into a folder to take along."),
 }
 
 
@@ -58,7 +59,7 @@ def command(
         raise BuildError("bad-usage", "--check changes nothing, and --update and --prune do")
     if options["no_lock"]:
         raise BuildError("bad-usage", "lock is about the lock that --no-lock leaves alone")
-    request = request_of(what=what or _here(), **options)
+    request = request_of(what=what or here(), **options)
     request = replace(request, locked=request.locked or check, update=update, prune=prune)
     from buildtool.cli.progress.choose import choose
     from buildtool.cli.session import Session
@@ -77,6 +78,6 @@ def command(
     return 0
 
 
-def _here() -> tuple[str, ...]:
+def here() -> tuple[str, ...]:
     """What is meant where nothing is named."""
     return (".",) if os.path.isfile("Dockerfile") else ("//...",)

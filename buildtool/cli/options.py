@@ -66,6 +66,9 @@ _SUBJECT = (
     click.option("--flag", multiple=True, metavar="NAME=VALUE", help="A flag that select() asks about."),
     click.option("--locked", is_flag=True, help="Fail if buildtool.lock would change."),
     click.option("--offline", is_flag=True, help="Use no network, nor change buildtool.lock."),
+    click.option(
+        "--bundle", multiple=True, metavar="DIR", help="Take what is missing from what `lock bundle` wrote."
+    ),
     click.option("--no-lock", is_flag=True, help="Neither read nor write buildtool.lock."),
 )
 
@@ -110,6 +113,7 @@ def request_of(
     locked: bool,
     no_lock: bool,
     offline: bool = False,
+    bundle: tuple[str, ...] = (),
     secret: tuple[str, ...] = (),
     ssh: tuple[str, ...] = (),
     allow: tuple[str, ...] = (),
@@ -149,6 +153,7 @@ def request_of(
         locked,
         not no_lock,
         offline,
+        bundle,
         lending=parse_lending(secret, ssh, allow, os.environ),
         flags=flag,
         cache_from=tuple(parse_cache_from(text) for text in cache_from),

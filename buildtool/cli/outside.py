@@ -10,11 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from buildtool.address import public
+from buildtool.cli.bundles import Bundles
 from buildtool.cli.telling import Told, telling
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.executor.api import Advance
 from buildtool.executor.progress import Progress
+from buildtool.graph.keys import key
 from buildtool.graph.model import FetchSource, GitSource, Image, ImageSource
 from buildtool.lock.debian import DebianRequest
 from buildtool.lock.model import DebianPins, FilePin
@@ -37,7 +39,8 @@ class Outside:
 
     `folder` is where a `buildtool.toml` may name mirrors; `instants` are the lock's;
     `git_login` gives the Authorization header for a host of repositories, empty for none.
-    With `offline` nothing is asked of a network: BuildError `offline`, naming what was needed.
+    What `bundles` have is taken from there.  With `offline` nothing is asked of a network:
+    BuildError `offline`, naming what was needed.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Outside:
         registries: "Callable[[], Registries]",
         git_login: Callable[[str], str] = lambda host: "",
         offline: bool = False,
+        bundles: Bundles | None = None,
     ) -> None:
+        self._bundles = bundles
         self._git_login = git_login
         self._store = store
         self._folder = folder
@@ -60,12 +65,16 @@ class Outside:
 
     def fetch_file(self, step: FetchSource, advance: Advance) -> None:
         """Put the file's bytes among the blobs."""
+        if self._brought(step.digest):
+            return
         self._ask(f"fetch {step.name}")
         self._fetchers.fetch_file(step, advance)
 
     def fetch_layer(self, step: ImageSource, digest: Digest, advance: Advance) -> None:
         """Put a layer blob of an image among the blobs."""
         if not step.location.startswith("oci-layout:"):
+            if self._brought(digest):
+                return
             self._ask(f"fetch layer {digest} of {step.reference or step.manifest}")
         self._fetchers.fetch_layer(step, digest, advance)
 
@@ -102,9 +111,11 @@ class Outside:
 
     def base_image(self, reference: "Reference", manifest: Digest) -> Image:
         """The image of a manifest in a registry, its layers left where they are."""
-        from buildtool.registry.source import base_image
+        from buildtool.registry.source import base_image, config_of
 
-        if not self._store.blobs.has(manifest):
+        if self._brought(manifest):
+            self._brought(config_of(self._store.blobs, manifest))
+        else:
             self._ask(f"fetch the manifest of {reference}")
         return base_image(self._registries, reference, manifest, self._store.blobs)
 
@@ -122,15 +133,24 @@ class Outside:
 
     def fetch_git(self, step: GitSource) -> Digest:
         """Put the files of a commit among the blobs; their archive."""
+        archive = self._bundles.git(key(step, lambda s: None)) if self._bundles else None
+        if archive is not None:
+            return archive
         self._ask(f"fetch commit {step.commit} of {public(step.url)}")
         return self._git.fetch(step)
 
     def fetch_bodies(self, digests: Iterable[Digest]) -> None:
-        """Answers to steps are asked for again where they came from."""
+        """Put answers to steps among the blobs, as far as bundles have them."""
+        for digest in digests:
+            self._brought(digest)
 
     def mirrors(self) -> "Mirrors":
         """Where the archives are served for this machine."""
         return self._http.mirrors
+
+    def _brought(self, digest: Digest) -> bool:
+        """Whether the store has a blob, or a bundle had it."""
+        return self._bundles.bring(digest) if self._bundles else self._store.blobs.has(digest)
 
     def _ask(self, what: str) -> None:
         """Refuse to do something, where nothing may be asked of a network."""
@@ -138,7 +158,7 @@ class Outside:
             raise BuildError(
                 "offline",
                 f"cannot {what}: nothing is asked of the network",
-                hint="build once without --offline",
+                hint="build once without --offline, or take it along: buildtool lock bundle, --bundle",
                 exit_status=1,
             )
 

@@ -50,7 +50,8 @@ Subject: TypeAlias = DockerfileSubject | LabelSubject
 class BuildRequest:
     """All that a build depends on, and where its result goes; `epoch` in seconds.
 
-    `update` are patterns of pins to find anew, `prune` drops those that nothing asks for.
+    `bundles` are folders to take what is missing from.  `update` are patterns of pins to
+    find anew, `prune` drops those that nothing asks for.
     `beside` says what is told about an image next to it: `provenance`, `spdx`, `cyclonedx`.
     """
 
@@ -68,6 +69,7 @@ class BuildRequest:
     locked: bool = False
     use_lock: bool = True
     offline: bool = False
+    bundles: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     prune: bool = False
     lending: Lending = Lending()

@@ -11,6 +11,7 @@ from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from buildtool.cli.bundles import Bundles
 from buildtool.cli.contexts import open_elsewhere, open_folder
 from buildtool.cli.lending import hosts_of
 from buildtool.cli.lockfile import LockFile
@@ -192,6 +193,12 @@ class Session:
 
         return Accounts(self.store, self._lock_file.path)
 
+    @property
+    def outside(self) -> Outside:
+        """Where things come from, once the frontends have been asked."""
+        assert self._outside is not None
+        return self._outside
+
     def locks(self) -> tuple[Lock, Lock, str]:
         """The lock as it was before the build and as it is now, and the path of its file, if it has one."""
         from buildtool.lock.read import read
@@ -342,7 +349,16 @@ class Session:
         login = partial(self.request.lending.git_login, os.environ, hosts_of(named))
         self._registries = cache(lambda: access.registries(folder, self.request.push_hosts))
         offline = self.request.offline
-        return Outside(self.store, folder, self._instants, self.progress, self._registries, login, offline)
+        bundles = Bundles(
+            self.store.blobs,
+            self.request.bundles,
+            lambda: "" if offline or self._pins is None else self._pins.lock.bundle,
+            self._registries,
+            self.progress,
+        )
+        return Outside(
+            self.store, folder, self._instants, self.progress, self._registries, login, offline, bundles
+        )
 
     def _instants(self) -> tuple[int, ...]:
         return self._pins.lock.instants() if self._pins is not None else ()

@@ -77,16 +77,18 @@ class FilePin:
 class Lock:
     """The pins of a Dockerfile or a workspace.
 
-    `clock` is the instant, in seconds, of the first recording: what steps that use
-    the network see as the present.  `images` goes from `NAME PLATFORM` to the
-    digest of a manifest, `files` from a URL without credentials to its file, `git` from
-    `URL#REF` to a commit, `debian` from `DebianRequest.id` to packages, `pypi` from
-    `PythonRequest.id` to wheels, `npm` from the place of an archive to what it is, `runs`
-    from the place of a step (`STAGE N`) to what it exchanged with the internet.
+    `clock` is the instant, in seconds, of the first recording: what steps that are recorded
+    see as the present.  `bundle` is the name in a registry of all that the lock names, empty
+    where it was not pushed.  `images` goes from `NAME PLATFORM` to the digest of a manifest,
+    `files` from a URL without credentials to its file, `git` from `URL#REF` to a commit,
+    `debian` from `DebianRequest.id` to packages, `pypi` from `PythonRequest.id` to wheels,
+    `npm` from the place of an archive to what it is, `runs` from the place of a step
+    (`STAGE N PLATFORM`) to what it exchanged with the internet.
     """
 
     format: int = FORMAT
     clock: int | None = None
+    bundle: str = ""
     images: Mapping[str, Digest] = field(default_factory=dict)
     files: Mapping[str, FilePin] = field(default_factory=dict)
     git: Mapping[str, str] = field(default_factory=dict)

@@ -63,7 +63,7 @@ def _lock(top: Table) -> Lock:
             span=top.source.find((), "format"),
             hint="use the newer buildtool that wrote it",
         )
-    top.only("format", "clock", "images", "files", "git", "debian", "pypi", "npm", "run")
+    top.only("format", "clock", "bundle", "images", "files", "git", "debian", "pypi", "npm", "run")
     images = top.table("images")
     files, git = top.table("files"), top.table("git")
     debian, pypi, npm = top.table("debian"), top.table("pypi"), top.table("npm")
@@ -71,6 +71,7 @@ def _lock(top: Table) -> Lock:
     return Lock(
         format=written,
         clock=_clock(top),
+        bundle=top.text("bundle") if "bundle" in top.tree else "",
         images={name: images.digest(name) for name in images.tree},
         files={url: _pin(files, url, _file) for url in files.tree},
         git={ref: _pin(git, ref, _commit) for ref in git.tree},

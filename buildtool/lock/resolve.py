@@ -96,6 +96,7 @@ class Pins:
         """The manifest of the image that a name of a registry, with a tag, means on a platform."""
         pin = f"{name} {platform}"
         with self._guard:
+            self._use("images", pin)
             known = self._lock.images.get(pin)
             fresh = self._pull and pin not in self._pulled
             if known is not None and not fresh:

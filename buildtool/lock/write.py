@@ -22,6 +22,8 @@ def dumps(lock: Lock) -> str:
     rows = [_HEADER, f"format = {lock.format}\n"]
     if lock.clock is not None:
         rows.append(f"clock = {instant.spell(lock.clock)}\n")
+    if lock.bundle:
+        rows.append(f"bundle = {_quoted(lock.bundle)}\n")
     if lock.images:
         rows.append("\n[images]\n")
         rows += [f"{_quoted(name)} = {_quoted(digest)}\n" for name, digest in sorted(lock.images.items())]

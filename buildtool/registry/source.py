@@ -7,11 +7,12 @@ needs their files, or the finished image their blobs.
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.graph.model import Image, ImageSource, Origin, Platform
-from buildtool.oci.model import Descriptor, Manifest
+from buildtool.oci.model import LARGEST_DOCUMENT, Descriptor, Manifest, decode_manifest
 from buildtool.oci.source import image_of_documents
 from buildtool.registry.client import Registries
 from buildtool.registry.pull import Advance, Puller
 from buildtool.registry.reference import Reference, parse_reference
+from buildtool.registry.repository import type_of
 from buildtool.store import Blobs
 
 #: What `ImageSource.location` begins with for an image of a registry.
@@ -42,6 +43,15 @@ def base_image(
     return image_of_documents(
         manifest, document, config, f"{LOCATION}{pinned}", str(reference), origin=origin
     )
+
+
+def config_of(blobs: Blobs, manifest: Digest) -> Digest:
+    """The config of an image whose manifest is in the store; BuildError `bad-document`."""
+    data = blobs.read(manifest, LARGEST_DOCUMENT)
+    document = decode_manifest(data, type_of(data, str(manifest)), str(manifest))
+    if not isinstance(document, Manifest):
+        raise BuildError("bad-document", f"{manifest} is an index, not the image of one platform")
+    return document.config.digest
 
 
 class RegistryLayers:

@@ -22,7 +22,7 @@ from tests.support.determinism_tree import (
     tree_difference,
     without_contents,
 )
-from tests.support.determinism_worlds import ROOT
+from tests.support.determinism_worlds import FAKETIME, ROOT, clock
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("yardstick")]
 
@@ -72,6 +72,31 @@ def yardstick(shared: Path) -> Yardstick:
             made.build(made.second)
             (folder / "done").touch()
     return made
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed")
+def test_it_builds_from_a_bundle_without_any_network_later(yardstick: Yardstick) -> None:
+    done = yardstick.buildtool("lock", "bundle", "../bundle", ":app")
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    elsewhere = yardstick.folder / "elsewhere"
+    environment = {**os.environ, "BUILDTOOL_STORE": str(elsewhere), "PYTHONPATH": str(ROOT), **clock("+400d")}
+    command = [
+        "build",
+        ":app",
+        "--offline",
+        "--no-cache",
+        "--bundle",
+        "../bundle",
+        "--iidfile",
+        "../later.iid",
+    ]
+    unplugged = ["unshare", "--net", sys.executable, "-m", "buildtool", *command]
+    done = subprocess.run(unplugged, cwd=yardstick.folder / "app", env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert (yardstick.folder / "later.iid").read_text() == yardstick.digests[0]
+    shutil.rmtree(elsewhere)
 
 
 def test_two_builds_without_cache_are_the_same_image(yardstick: Yardstick) -> None:

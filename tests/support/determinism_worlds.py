@@ -97,7 +97,8 @@ def _shell(*commands: str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", "; ".join([*commands, 'exec "$@"']), "sh")
 
 
-def _clock(offset: str) -> dict[str, str | None]:
+def clock(offset: str) -> dict[str, str | None]:
+    """The environment of a process that sees a clock off by `offset` (`+400d`)."""
     # Times of files stay the kernel's, as they would on a machine whose clock is off by as much
     # since ever; only comparing them with the faked clock could tell.
     return {
@@ -140,8 +141,8 @@ WORLDS = (
     World("one-cpu", wrap=("taskset", "-c", "0"), missing=needs("taskset")),
     World("two-cpus", wrap=("taskset", "-c", "0,1"), missing=_needs_two),
     World("hash-seed", env={"PYTHONHASHSEED": "4242"}),
-    World("clock-ahead", env=_clock("+9y"), missing=_needs_faketime),
-    World("clock-behind", env=_clock("-30y"), missing=_needs_faketime),
+    World("clock-ahead", env=clock("+9y"), missing=_needs_faketime),
+    World("clock-behind", env=clock("-30y"), missing=_needs_faketime),
     World("directory-order", seed=7, context="disk"),
     World("directory-order-of-memory", seed=8, context="memory", missing=_needs_memory),
     World("limits", wrap=_shell("ulimit -S -s 4096", "ulimit -S -n 400", "ulimit -S -c 0")),
