@@ -14,6 +14,7 @@ from buildtool.diag import BuildError
 _PARTS = {
     "show": Lazy("buildtool.cli.lockshow", "Say in words what a lock has, or what changed in it."),
     "bundle": Lazy("buildtool.cli.lockbundle", "Write all that a lock names into a folder to take along."),
+    "push": Lazy("buildtool.cli.lockpush", "Push all that a lock names to a registry, for builds to take."),
 }
 
 

@@ -22,7 +22,8 @@ _WIDEST = 48
     metavar="FILE",
     help="The older lock. [default: the committed one; empty where there is none]",
 )
-def command(*, path: str, against: str) -> int:
+@click.option("--all", "everything", is_flag=True, help="Say all that is in the lock.")
+def command(*, path: str, against: str, everything: bool) -> int:
     """Say what changed in a lock: images, packages with their versions, files, steps.
 
     FILE is the newer lock, by default the one of this folder.
@@ -32,7 +33,9 @@ def command(*, path: str, against: str) -> int:
     for needed in (path, *((against,) if against else ())):
         if not os.path.exists(needed):
             raise BuildError("no-lock", f"there is no {needed}", hint="a build writes it")
-    tell(read(against) if against else _committed(path), read(path), path)
+    if everything and against:
+        raise BuildError("bad-usage", "--all and --against contradict each other")
+    tell(Lock() if everything else read(against) if against else _committed(path), read(path), path)
     return 0
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from buildtool.executor.travel import Ledger
     from buildtool.frontends.starlark.labels import Label
     from buildtool.frontends.starlark.workspace import Workspace
+    from buildtool.oci.export import Export
     from buildtool.registry.client import Registries
 
 
@@ -223,6 +224,19 @@ class Session:
             pushed = list(zip(tops(built, self._roots), several, strict=True))
             attach_caches(self._opened, built, pushed, self._reach(), self.store, self.request.compression)
         return done
+
+    def push_bundle(self, bundle: "Export", name: str) -> str:
+        """Push a bundle under a name, and say in the lock where it is; the name with the digest."""
+        from buildtool.cli.pushing import push_all
+        from buildtool.oci.model import Descriptor
+        from buildtool.registry.reference import parse_reference
+
+        assert self._registries is not None
+        reference = parse_reference(name)
+        descriptor = Descriptor(bundle.media_type, bundle.digest, bundle.size)
+        (pushed,) = push_all(descriptor, [reference], self._registries(), self.store, self.progress)
+        self._lock_file.keep(replace(self._lock_file.lock, bundle=str(reference)))
+        return pushed
 
     # ------------------------------------------------------------ frontends
 

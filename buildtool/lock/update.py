@@ -78,5 +78,5 @@ def _unmatched(lock: Lock, pattern: str) -> BuildError:
     return BuildError(
         "no-such-pin",
         f"nothing in the lock matches {pattern!r}",
-        hint=suggestion(pattern, names) or "`buildtool lock show` lists what is in it",
+        hint=suggestion(pattern, names) or "`buildtool lock show --all` lists what is in it",
     )

@@ -92,7 +92,7 @@ def test_it_builds_from_a_bundle_without_any_network_later(yardstick: Yardstick)
         "--iidfile",
         "../later.iid",
     ]
-    unplugged = ["unshare", "--net", sys.executable, "-m", "buildtool", *command]
+    unplugged = ["unshare", "--net", sys.executable, "-m", "buildtool", *command, "--iidfile", "../later.iid"]
     done = subprocess.run(unplugged, cwd=yardstick.folder / "app", env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert (yardstick.folder / "later.iid").read_text() == yardstick.digests[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.recorded import BUSYBOX, Project
+from tests.support.scripted_registry import serving
 from tests.support.upstream import outside
 
 pytestmark = [
@@ -83,3 +84,38 @@ def test_what_is_no_bundle(project: Project) -> None:
     other = replace(project, store="other")
     assert "no-bundle" in other.build("--offline", "--bundle", "../layout", fails=2)
     assert "bad-layout" in other.build("--offline", "--bundle", "../none", fails=2)
+
+
+def test_a_pushed_bundle_is_taken_without_being_named(project: Project) -> None:
+    first = project.digest()
+    with serving() as registry:
+        project.environment["no_proxy"] = "127.0.0.1"
+        name = f"{registry.address}/bodies:app"
+        said = project.run("lock", "push", name)
+        assert said.splitlines()[-1].startswith(f"{name}@sha256:")
+        assert project.lock.bundle == name
+        project.outside.pages.clear()
+        other = replace(project, store="other")
+        assert other.digest("--locked") == first
+        asked = len(project.outside.asked)
+        assert project.digest("--locked") == first
+        assert len(project.outside.asked) == asked
+        third = replace(project, store="third")
+        assert "error[offline]" in third.build("--offline", fails=1)
+        registry.manifests.clear()
+        said = third.build(fails=1)
+        assert "warning[bundle-unusable]" in said
+
+
+def test_a_registry_that_serves_other_bytes_is_not_believed(project: Project) -> None:
+    project.build()
+    with serving() as registry:
+        project.environment["no_proxy"] = "127.0.0.1"
+        project.run("lock", "push", f"{registry.address}/bodies:app")
+        for digest in registry.blobs:
+            registry.blobs[digest] = b"eno\n"
+        project.outside.pages[ONE] = b"eno\n"
+        other = replace(project, store="other")
+        said = other.build(fails=1)
+        assert "warning[bundle-unusable]" in said
+        assert "body-changed" in said

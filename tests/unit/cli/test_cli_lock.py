@@ -97,6 +97,8 @@ def test_show_compares_with_what_is_committed(project: Project) -> None:
     ):
         subprocess.run(["git", *command], cwd=project.folder, check=True)
     assert project.run("lock", "show") == "buildtool.lock: nothing changed\n"
+    assert f"step {FIRST}\n  new      {ONE}" in project.run("lock", "show", "--all")
+    assert "bad-usage" in project.run("lock", "show", "--all", "--against", "buildtool.lock", fails=2)
     shutil.copy(project.lock_path, project.folder / "older")
     project.outside.pages[ONE] = b"1\n"
     project.run("lock", "--update", "app 1")
