@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from buildtool.cli.access import access_of, access_options
+from buildtool.cli.access import Access, access_options
 from buildtool.cli.lock import here
 from buildtool.cli.lockbundle import gathered
 from buildtool.cli.options import request_of, subject_options
@@ -15,16 +15,7 @@ from buildtool.cli.options import request_of, subject_options
 @click.argument("reference", metavar="HOST/PATH:TAG")
 @subject_options
 @access_options
-def command(
-    *,
-    reference: str,
-    what: tuple[str, ...],
-    authfile: str,
-    creds: str,
-    tls_verify: bool | None,
-    retry: int,
-    **options: Any,
-) -> int:
+def command(*, reference: str, what: tuple[str, ...], access: Access, **options: Any) -> int:
     """Push everything that builds from this lock take from elsewhere, and name the place in the lock.
 
     It is the artifact that `lock bundle` writes. Builds then take from it what the store lacks.
@@ -32,11 +23,7 @@ def command(
     from buildtool.cli.progress.choose import choose
     from buildtool.cli.session import Session
 
-    request = replace(
-        request_of(what=what or here(), **options),
-        locked=True,
-        access=access_of(authfile, creds, tls_verify, retry),
-    )
+    request = replace(request_of(what=what or here(), **options), locked=True, access=access)
     with choose("auto") as view, Session(request, view) as session:
         bundle, _ = gathered(session)
         pushed = session.push_bundle(bundle, reference)

@@ -11,7 +11,15 @@ from buildtool.cli.lending import parse_lending
 from buildtool.cli.names import parse_name
 from buildtool.cli.outputs import one_compression, parse_output
 from buildtool.cli.platforms import parse_platforms
-from buildtool.cli.request import BuildRequest, LabelSubject, pairs, parse_epoch, parse_network, parse_subject
+from buildtool.cli.request import (
+    BuildRequest,
+    LabelSubject,
+    Subject,
+    pairs,
+    parse_epoch,
+    parse_network,
+    parse_subject,
+)
 from buildtool.diag import BuildError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,10 +138,7 @@ def request_of(
     if no_lock and (locked or offline):
         raise BuildError("bad-usage", "--no-lock and --locked or --offline contradict each other")
     subject = parse_subject(what, file=file, target=target, build_args=build_arg, contexts=build_context)
-    if isinstance(subject, LabelSubject) and network != "default":
-        raise BuildError("bad-usage", "--network is for Dockerfiles; a target says it in its BUILD.star file")
-    if flag and not isinstance(subject, LabelSubject):
-        raise BuildError("bad-usage", "--flag is for targets of BUILD.star files", hint="--build-arg")
+    _check_subject(subject, network, flag)
     outputs = tuple(parse_output(o) for o in (*output, *(("type=docker",) if load else ())))
     names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
     if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):
@@ -159,6 +164,14 @@ def request_of(
         cache_from=tuple(parse_cache_from(text) for text in cache_from),
         cache_to=tuple(parse_cache_to(text) for text in cache_to),
     )
+
+
+def _check_subject(subject: Subject, network: str, flag: tuple[str, ...]) -> None:
+    """Refuse options that are for the other kind of subject."""
+    if isinstance(subject, LabelSubject) and network != "default":
+        raise BuildError("bad-usage", "--network is for Dockerfiles; a target says it in its BUILD.star file")
+    if flag and not isinstance(subject, LabelSubject):
+        raise BuildError("bad-usage", "--flag is for targets of BUILD.star files", hint="--build-arg")
 
 
 def parse_beside(provenance: str | None, sbom: str | None) -> tuple[str, ...]:
