@@ -1,11 +1,10 @@
 """HTTP GET into a sink: bounded, resumable, through the machine's proxies, trusting its authorities."""
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from buildtool.proxy import Proxies
+from buildtool.proxy import Pools, Proxies, bare, basic, cause
 
 if TYPE_CHECKING:
     import urllib3
@@ -36,9 +35,7 @@ class Web:
 
     def __init__(self, proxies: Proxies, silence: float = _SILENCE) -> None:
         self._proxies = proxies
-        self._silence = silence
-        self._pools: dict[str, urllib3.PoolManager] = {}
-        self._guard = threading.Lock()
+        self._pools = Pools(connect=_CONNECT, silence=silence, maxsize=16)
 
     def get(
         self,
@@ -71,32 +68,32 @@ class Web:
             finally:
                 response.close()
         except urllib3.exceptions.NewConnectionError as e:
-            raise HttpError(f"no connection: {_cause(e)}", again=True, down=True) from e
+            raise HttpError(f"no connection: {cause(e)}", again=True, down=True) from e
         except urllib3.exceptions.ConnectTimeoutError as e:
             raise HttpError("no connection in time", again=True, down=True) from e
         except urllib3.exceptions.SSLError as e:
-            raise HttpError(f"no trust in the server's certificate: {_cause(e)}") from e
+            raise HttpError(f"no trust in the server's certificate: {cause(e)}") from e
         except urllib3.exceptions.ProxyError as e:
-            raise HttpError(f"the proxy failed: {_cause(e.original_error)}", again=True, down=True) from e
+            raise HttpError(f"the proxy failed: {cause(e.original_error)}", again=True, down=True) from e
         except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as e:
             raise HttpError("the connection broke off", again=True) from e
         except urllib3.exceptions.HTTPError as e:
-            raise HttpError(_cause(e), again=True) from e
+            raise HttpError(cause(e), again=True) from e
 
     def _answer(
         self, url: str, headers: dict[str, str], proxies: Mapping[str, str]
     ) -> "urllib3.BaseHTTPResponse":
         """Follow redirects to an answer of 200 or 206; credentials stay with the origin that they are for."""
         first = _origin(url)
-        credentials = _credentials(url)
+        credentials = basic(url)
         for _ in range(_MOST_REDIRECTS):
-            bare = _bare(url)
+            plain = bare(url)
             own = headers
             if credentials and _origin(url) == first:
                 own = {**headers, "Authorization": credentials}
-            response = self._pool(self._proxies.of(url, proxies)).request(
+            response = self._pools.through(self._proxies.of(url, proxies)).request(
                 "GET",
-                bare,
+                plain,
                 headers=own,
                 preload_content=False,
                 decode_content=False,
@@ -115,31 +112,6 @@ class Web:
             response.close()
             raise _refusal(response.status, response.headers.get("Retry-After", ""))
         return response
-
-    def _pool(self, proxy: str) -> "urllib3.PoolManager":
-        import ssl
-
-        import urllib3
-
-        with self._guard:
-            pool = self._pools.get(proxy)
-            if pool is None:
-                timeout = urllib3.Timeout(connect=_CONNECT, read=self._silence)
-                # OpenSSL's default authorities; it honours SSL_CERT_FILE and SSL_CERT_DIR.
-                trust = ssl.create_default_context()
-                if proxy:
-                    login = _credentials(proxy)
-                    pool = urllib3.ProxyManager(
-                        _bare(proxy),
-                        maxsize=16,
-                        timeout=timeout,
-                        ssl_context=trust,
-                        proxy_headers={"Proxy-Authorization": login} if login else {},
-                    )
-                else:
-                    pool = urllib3.PoolManager(maxsize=16, timeout=timeout, ssl_context=trust)
-                self._pools[proxy] = pool
-            return pool
 
 
 def redacted(url: str) -> str:
@@ -186,28 +158,3 @@ def _refusal(status: int, wait: str) -> HttpError:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.rpartition("@")[2]
-
-
-def _bare(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-
-
-def _credentials(url: str) -> str:
-    """The value of an Authorization header for the user and password of a URL; empty without any."""
-    import base64
-
-    parts = urlsplit(url)
-    if parts.username is None:
-        return ""
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the objects that urllib3 prints around it."""
-    inner: BaseException = error
-    while isinstance(nested := (inner.__cause__ or (inner.args[0] if inner.args else None)), BaseException):
-        inner = nested
-    text = getattr(inner, "strerror", None) or str(inner)
-    return text.rpartition("object at 0x")[2].partition(">: ")[2] or text if "object at 0x" in text else text

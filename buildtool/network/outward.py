@@ -6,14 +6,13 @@ goes to the origin that the step addressed and nowhere else.
 
 import ipaddress
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 from buildtool.network.asking import Asking, normal
 from buildtool.network.recording import Broken
-from buildtool.proxy import Proxies
+from buildtool.proxy import Pools, Proxies, bare, basic, cause
 
 if TYPE_CHECKING:
     import urllib3
@@ -60,7 +59,7 @@ class Response:
                 seen += len(chunk)
                 yield chunk
         except urllib3.exceptions.HTTPError as e:
-            raise Broken(f"the connection broke off: {_cause(e)}") from e
+            raise Broken(f"the connection broke off: {cause(e)}") from e
         if self.length is not None and seen != self.length:
             raise Broken(f"the connection broke off after {seen:,} of {self.length:,} bytes")
 
@@ -78,9 +77,7 @@ class Outward:
 
     def __init__(self, proxies: Proxies, *, silence: float = _SILENCE) -> None:
         self._proxies = proxies
-        self._silence = silence
-        self._pools: dict[str, urllib3.PoolManager] = {}
-        self._guard = threading.Lock()
+        self._pools = Pools(connect=_CONNECT, silence=silence, num_pools=100, maxsize=64)
 
     def ask(
         self, asking: Asking, addresses: tuple[str, ...], body: IO[bytes] | None, *, is_archive: bool
@@ -146,7 +143,7 @@ class Outward:
         if not proxy and not trusted:
             _check_host(urlsplit(url).hostname or "")
         try:
-            response = self._pool(proxy).request(
+            response = self._pools.through(proxy).request(
                 method,
                 bare(url),
                 headers=fields,
@@ -159,32 +156,6 @@ class Outward:
         except urllib3.exceptions.HTTPError as e:
             raise Broken(_why(e)) from e
         return Response(response, url)
-
-    def _pool(self, proxy: str) -> "urllib3.PoolManager":
-        import ssl
-
-        import urllib3
-
-        with self._guard:
-            pool = self._pools.get(proxy)
-            if pool is None:
-                timeout = urllib3.Timeout(connect=_CONNECT, read=self._silence)
-                # OpenSSL's default authorities; it honours SSL_CERT_FILE and SSL_CERT_DIR.
-                trust = ssl.create_default_context()
-                if proxy:
-                    login = basic(proxy)
-                    pool = urllib3.ProxyManager(
-                        bare(proxy),
-                        num_pools=100,
-                        maxsize=64,
-                        timeout=timeout,
-                        ssl_context=trust,
-                        proxy_headers={"Proxy-Authorization": login} if login else {},
-                    )
-                else:
-                    pool = urllib3.PoolManager(num_pools=100, maxsize=64, timeout=timeout, ssl_context=trust)
-                self._pools[proxy] = pool
-            return pool
 
 
 def _check_host(host: str) -> None:
@@ -205,43 +176,17 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.rpartition("@")[2]
 
 
-def bare(url: str) -> str:
-    """The URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-
-
-def basic(url: str) -> str:
-    """The value of an Authorization header for the user and password of a URL; empty without any."""
-    import base64
-
-    parts = urlsplit(url)
-    if parts.username is None:
-        return ""
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
-
-
 def _why(error: "urllib3.exceptions.HTTPError") -> str:
     import urllib3
 
     kinds: Mapping[type[Exception], Callable[[], str]] = {
-        urllib3.exceptions.NewConnectionError: lambda: f"no connection: {_cause(error)}",
+        urllib3.exceptions.NewConnectionError: lambda: f"no connection: {cause(error)}",
         urllib3.exceptions.ConnectTimeoutError: lambda: "no connection in time",
-        urllib3.exceptions.SSLError: lambda: f"no trust in the server's certificate: {_cause(error)}",
-        urllib3.exceptions.ProxyError: lambda: f"the proxy failed: {_cause(error)}",
+        urllib3.exceptions.SSLError: lambda: f"no trust in the server's certificate: {cause(error)}",
+        urllib3.exceptions.ProxyError: lambda: f"the proxy failed: {cause(error)}",
         urllib3.exceptions.ProtocolError: lambda: "the connection broke off",
     }
     for kind, text in kinds.items():
         if isinstance(error, kind):
             return text()
-    return _cause(error)
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the objects that urllib3 prints around it."""
-    inner: BaseException = error
-    while isinstance(nested := (inner.__cause__ or (inner.args[0] if inner.args else None)), BaseException):
-        inner = nested
-    text = getattr(inner, "strerror", None) or str(inner)
-    return text.rpartition("object at 0x")[2].partition(">: ")[2] or text if "object at 0x" in text else text
+    return cause(error)

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError
+from buildtool.proxy import cause
 
 if TYPE_CHECKING:
     import urllib3
@@ -79,13 +80,13 @@ def faults(host: str) -> Iterator[None]:
     try:
         yield
     except (wrong.NewConnectionError, wrong.NameResolutionError) as e:
-        raise Fault(f"no connection to {host}: {_cause(e)}", again=True, down=True) from e
+        raise Fault(f"no connection to {host}: {cause(e)}", again=True, down=True) from e
     except wrong.ConnectTimeoutError as e:
         raise Fault(f"no connection to {host} in time", again=True, down=True) from e
     except wrong.SSLError as e:
-        raise Fault(f"no trust in the certificate of {host}: {_cause(e)}") from e
+        raise Fault(f"no trust in the certificate of {host}: {cause(e)}") from e
     except wrong.ProxyError as e:
-        raise Fault(f"the proxy to {host} failed: {_cause(e.original_error)}", again=True, down=True) from e
+        raise Fault(f"the proxy to {host} failed: {cause(e.original_error)}", again=True, down=True) from e
     except wrong.ReadTimeoutError as e:
         raise Fault(f"{host} fell silent", again=True) from e
     except (wrong.LocationValueError, UnicodeError) as e:
@@ -110,12 +111,3 @@ def error_of(fault: Fault, what: str) -> BuildError:
         code = "registry-unreachable"
         hint = "check the host, the network and its proxies (https_proxy, no_proxy)"
     return BuildError(code, f"{what}: {fault}", hint=hint, exit_status=1)
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the objects that urllib3 prints around it."""
-    inner: BaseException = error
-    while isinstance(nested := (inner.__cause__ or (inner.args[0] if inner.args else None)), BaseException):
-        inner = nested
-    text = getattr(inner, "strerror", None) or str(inner)
-    return text.rpartition(">: ")[2] or text

@@ -5,9 +5,9 @@ import socket
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from buildtool.proxy import Proxies
+from buildtool.proxy import Proxies, pool
 from buildtool.registry.place import host_only
 from buildtool.registry.trust import certificate_folders, context_for
 
@@ -70,20 +70,4 @@ class Pools:
         if insecure:
             # The user's settings say so: nothing to be warned of at every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        if not proxy:
-            return urllib3.PoolManager(
-                maxsize=_CONNECTIONS, timeout=timeout, ssl_context=context, blocksize=_BLOCK
-            )
-        parts = urlsplit(proxy)
-        headers = {}
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers = dict(urllib3.make_headers(proxy_basic_auth=pair))
-        return urllib3.ProxyManager(
-            parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
-            maxsize=_CONNECTIONS,
-            timeout=timeout,
-            ssl_context=context,
-            blocksize=_BLOCK,
-            proxy_headers=headers,
-        )
+        return pool(proxy, maxsize=_CONNECTIONS, timeout=timeout, ssl_context=context, blocksize=_BLOCK)
