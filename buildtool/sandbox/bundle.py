@@ -91,7 +91,8 @@ class Process:
     `architecture` is OCI's name (`amd64`, `arm64`).  An `insecure` process has every
     capability and system call that we have ourselves, and sees all of /proc and /sys.
     `terminal` is its size in rows and columns, for a process that has one; a process whose
-    root is `read_only` writes to its mounts alone.
+    root is `read_only` writes to its mounts alone.  Programs of a `randomised` one lie at random
+    places in memory, as everywhere but in steps.
     """
 
     argv: tuple[str, ...]
@@ -108,6 +109,7 @@ class Process:
     insecure: bool = False
     terminal: tuple[int, int] | None = None
     read_only: bool = False
+    randomised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine:
             "readonlyPaths": [] if process.insecure else list(_READ_ONLY),
         },
     }
+    if process.randomised:
+        document["linux"]["personality"] = {"domain": "LINUX"}
     if process.insecure:
         return document
     if machine.filter:

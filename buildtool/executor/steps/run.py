@@ -112,7 +112,9 @@ def _attended(process: Process, work: AttendWork, root: str, shop: Workshop) -> 
     from buildtool.sandbox.ports import Forwarder
 
     volumes = tuple(HostMount(v.target, v.source, v.read_only) for v in work.volumes)
-    process = replace(process, mounts=volumes, terminal=work.terminal, read_only=work.read_only)
+    process = replace(
+        process, mounts=volumes, terminal=work.terminal, read_only=work.read_only, randomised=True
+    )
     with ExitStack() as held:
         if isinstance(process.network, Isolated):
             ports = [(socket.socket(fileno=fd), port) for fd, port in work.ports]

@@ -164,6 +164,10 @@ def test_files_of_this_machine(machine: Machine) -> None:
     assert (shared / "b").stat().st_uid == machine.options.get("user", os.geteuid())
 
 
+def test_the_places_of_programs_in_memory_are_random(machine: Machine) -> None:
+    assert machine("run", "box", "cat", "/proc/self/personality").stdout == b"00000000\n"
+
+
 def test_the_clock_runs(root: Machine) -> None:
     before = int(time.time())
     seen = int(root("run", "box", "date", "+%s").stdout)
