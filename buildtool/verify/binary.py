@@ -4,10 +4,11 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from buildtool.verify.clues import Clues
 from buildtool.verify.explain import common_start, explain
-from buildtool.verify.marks import LIKELY, POSSIBLE, time_finding
+from buildtool.verify.marks import CERTAIN, LIKELY, POSSIBLE, time_finding
 from buildtool.verify.model import Finding, merged
 from buildtool.verify.text import strings_difference
 from buildtool.verify.times import EARLIEST, LATEST, shown
@@ -16,6 +17,9 @@ from buildtool.verify.times import EARLIEST, LATEST, shown
 _MOST_PLACES = 512
 #: Bytes that are equal between two places that are taken for one.
 _GAP = 4
+#: 2015 to 2040.
+RECENT, SOON = 1_420_070_400, 2_208_988_800
+_MONTH = 31 * 86_400
 _BLOCK = 1 << 12
 _STRING = re.compile(rb"[\x20-\x7e]{5,}")
 _MOST_STRINGS = 50_000
@@ -127,8 +131,15 @@ def _time(first: bytes, second: bytes, begin: int, end: int, clues: Clues) -> Fi
                 continue
             values = f"{shown(one)} / {shown(two)}"
             found = time_finding(f"a {name} number at {start}", one, two, values, clues, loose=True)
-            if found is not None:
+            if found is not None and found.confidence is CERTAIN:
                 return found
+            # Any bytes are a number: without a known instant near it, it has to be of these years at least.
+            if (
+                found is not None
+                and RECENT <= min(one, two) < max(one, two) < SOON
+                and abs(one - two) < _MONTH
+            ):
+                return replace(found, confidence=POSSIBLE)
     return None
 
 

@@ -11,7 +11,9 @@ NEAR = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """`digests` are those, in any spelling, of contents that differ, with the path of each."""
+    """`digests` are those, in any spelling, of contents that differ, and their sizes (`12 bytes`), with the
+    path of each.
+    """
 
     first: World = World()
     second: World = World()

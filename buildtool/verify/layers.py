@@ -72,6 +72,7 @@ class _Work:
         self.queued = 0
         self.found: list[Difference] = []
         self.more = 0
+        self.digests: dict[str, str] = {}
 
     def take(self, pair: Pair) -> None:
         if len(self.queue) + len(self.found) >= MOST_TOLD:
@@ -85,10 +86,9 @@ class _Work:
 
     def flush(self) -> None:
         """Look at what was queued, and let go of it."""
-        worlds = [
-            self._world(w, n) for w, n in zip((self.clues.first, self.clues.second), (0, 1), strict=True)
-        ]
-        clues = replace(self.clues, first=worlds[0], second=worlds[1], digests=_digests(self.queue))
+        one, two = self._world(self.clues.first, 0), self._world(self.clues.second, 1)
+        self.digests |= _digests(self.queue)
+        clues = replace(self.clues, first=one, second=two, digests=self.digests)
         formats: list[Pair] = []
         for pair in self.queue:
             inside = list(_differences(pair, clues, self.reading.packages))
@@ -124,12 +124,13 @@ class _Work:
 
 
 def _digests(queue: Sequence[Pair]) -> dict[str, str]:
-    """Digests of the contents that differ, as lists of digests spell them."""
+    """Digests and sizes of the contents that differ, as lists of files spell them."""
     found: dict[str, str] = {}
     for pair in queue:
         if pair.contents is None or not pair.contents.whole:
             continue
         for data in (pair.contents.first, pair.contents.second):
+            found[f"{len(data)} bytes"] = text(pair.first.entry.path)
             for algorithm in ("md5", "sha1", "sha256", "sha512"):
                 digest = hashlib.new(algorithm, data, usedforsecurity=False).digest()
                 spelled = digest.hex(), b64encode(digest).decode(), urlsafe_b64encode(digest).decode()

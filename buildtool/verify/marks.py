@@ -132,6 +132,14 @@ def _digits(a: str, b: str, clues: Clues) -> Finding | None:
     return Finding("random-identifier", f"{quoted(a, b)}, {len(a)} digits", LIKELY)
 
 
+def _size(a: str, b: str, clues: Clues) -> Finding | None:
+    """The sizes of a file that differs, as lists of files have them."""
+    path = clues.digests.get(f"{a} bytes")
+    if path is None or path != clues.digests.get(f"{b} bytes"):
+        return None
+    return Finding("derived", f"{quoted(a, b)}, the size of {path}", LIKELY)
+
+
 def _mixed(a: str, b: str, clues: Clues) -> Finding | None:
     """A word of letters and digits without sense."""
     for value in (a, b):
@@ -165,7 +173,7 @@ _UUID = r"(?i)(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f
 _TEMPORARY = r"\btmp[._-]?\w{6,}\b|(?<=tmp/)[\w.-]{0,80}[._-]\w{6,}\b|\bcc[A-Za-z0-9]{6}\.[os]\b"
 _B64_DIGIT = "[A-Za-z0-9+/_-]"
 _B64 = (
-    rf"(?<![A-Za-z0-9+/=_-])(?={_B64_DIGIT}*\d)(?={_B64_DIGIT}*[A-Z])(?={_B64_DIGIT}*[a-z])"
+    rf"(?<![A-Za-z0-9+/_-])(?={_B64_DIGIT}*\d)(?={_B64_DIGIT}*[A-Z])(?={_B64_DIGIT}*[a-z])"
     rf"{_B64_DIGIT}{{16,}}={{0,2}}"
 )
 _VERSION = r"v?\d+(?:\.\d+)+[\w.+~:-]*"
@@ -229,7 +237,7 @@ MARKS: tuple[Mark, ...] = (
     Mark(re.compile(r"(?<![\w])(?:0x[0-9a-fA-F]{5,16}|[57][5-9a-fA-F][0-9a-f]{10})\b"), _address),
     Mark(re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{16,}(?![0-9A-Za-z])"), _digits),
     Mark(re.compile(_B64), _digits),
-    Mark(re.compile(r"(?<![\w.:/-])/(?:[\w.+@~-]+/)*[\w.+@~-]+"), _path),
+    Mark(re.compile(r"(?:(?<![\w.:/-])|(?<=file://))/(?:[\w.+@~-]+/)*[\w.+@~-]+"), _path),
     *(mark for loose, mark in _TIMES if loose),
     _keyed(_ID_WORDS, r"[\w+/=-]{3,}", "random-identifier", "an identifier"),
     _mark(
@@ -240,6 +248,7 @@ MARKS: tuple[Mark, ...] = (
     ),
     _keyed("version|release|revision", _VERSION, "upstream", "a version"),
     _mark(rf"(?:(?<=[A-Za-z0-9>)])[=_ @-]=?|> )({_VERSION})", "upstream", "a version", POSSIBLE),
+    Mark(re.compile(r"(?<![\w.])\d{1,12}(?![\w.])"), _size),
     _mark(r"(?<=\d)[.,](?=\d)", "locale", "the decimal separator"),
     Mark(re.compile(r"(?m)(?:^|(?<=: ))(?:export |declare -x )?[A-Za-z_]\w*=([^\n]*)"), _environment),
     Mark(re.compile(r"(?<![\w])[A-Za-z0-9_]{6,}(?![\w])"), _mixed),

@@ -140,7 +140,7 @@ class _Html:
             for line in part.lines:
                 yield f'<span class="{"old" if line.startswith("-") else "new"}">{self.text(line)}</span>\n'
             yield "</pre>"
-        elif part.first or part.second:
+        elif part.first != part.second:
             yield f'<p class="values"><span class="old">{self.text(part.first) or "none"}</span>'
             yield f' <span class="new">{self.text(part.second) or "none"}</span></p>'
         for inner in part.inside:

@@ -1,17 +1,19 @@
 """Files of a known layout: Python bytecode, caches of apt and of ldconfig, SQLite databases."""
 
+import re
 import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
-from buildtool.verify.binary import binary_difference, strings
+from buildtool.verify.binary import binary_difference
 from buildtool.verify.clues import Clues
 from buildtool.verify.form import Content, Descend, Form, NotOfThisFormError, beginning
 from buildtool.verify.marks import CERTAIN, LIKELY, POSSIBLE, quoted, time_finding
 from buildtool.verify.model import Difference, Finding, merged
 from buildtool.verify.order import same_items
-from buildtool.verify.text import text_difference
+from buildtool.verify.text import strings_difference, text_difference
 from buildtool.verify.times import shown
 
 # ---------------------------------------------------------------- Python bytecode
@@ -51,15 +53,43 @@ def _pyc(first: bytes, second: bytes, clues: Clues, descend: Descend) -> Content
     return Content("Python bytecode", tuple(findings), tuple(inside))
 
 
+#: marshal's types of ASCII and other strings, with one byte or four for their length, seen before or not.
+_ANY = re.compile(rb"[zZ\xfa\xda](.)|[aAu\xe1\xc1\xf5](....)", re.DOTALL)
+_TEXT = re.compile(rb"[\x20-\x7e\t\n\x80-\xff]*")
+
+
 def _code(one: bytes, two: bytes, clues: Clues) -> tuple[Finding, ...]:
     """What differs in marshalled code; it is not unmarshalled, which strangers' bytes could abuse."""
-    left, right = strings(one), strings(two)
+    (left, rest), (right, other) = _constants(one), _constants(two)
     if left != right and same_items(left, right):
         pair = next((a, b) for a, b in zip(left, right, strict=True) if a != b)
         return (Finding("hash-seed", f"the same constants, in another order: {quoted(*pair)}", CERTAIN),)
     if len(one) == len(two) and sorted(one) == sorted(two):
         return (Finding("hash-seed", "the same bytes, the items of a set in another order", LIKELY),)
-    return binary_difference(one, two, clues)
+    found = strings_difference(left, right, clues) if left != right else ()
+    return (*found, *(binary_difference(rest, other, clues) if rest != other else ()))
+
+
+def _constants(code: bytes) -> tuple[list[str], bytes]:
+    """The strings among marshalled constants, and the code without them."""
+    found, rest, at = [], [], 0
+    while (match := _next(code, at)) is not None:
+        start, begin, end = match
+        found.append(code[begin:end].decode("utf-8", "backslashreplace"))
+        rest.append(code[at:start])
+        at = end
+    return found, b"".join([*rest, code[at:]])
+
+
+def _next(code: bytes, at: int) -> tuple[int, int, int] | None:
+    """Where the next string's length, its text and what follows begin."""
+    while (match := _ANY.search(code, at)) is not None:
+        begin = match.end()
+        size = int.from_bytes(match[1] or match[2], "little")
+        if 0 < size <= len(code) - begin and _TEXT.fullmatch(code, begin, begin + size):
+            return match.start() + 1, begin, begin + size
+        at = match.start() + 1
+    return None
 
 
 # ---------------------------------------------------------------- ldconfig
@@ -119,7 +149,11 @@ _APT_MAGIC = struct.pack("<I", 0x98FE76DC)
 
 def _apt_cache(first: bytes, second: bytes, clues: Clues, descend: Descend) -> Content:
     """apt's pkgcachegen: a mapped file with the times of package lists, and what memory held between."""
-    findings = [f for f in binary_difference(first, second, clues) if f.cause != "unexplained"]
+    findings = [
+        replace(f, confidence=LIKELY) if f.confidence is POSSIBLE else f
+        for f in binary_difference(first, second, clues)
+        if f.cause != "unexplained"
+    ]
     if not any(f.cause == "embedded-time" for f in findings):
         evidence = "apt's package cache holds the times of the package lists"
         findings.append(Finding("embedded-time", evidence, LIKELY))

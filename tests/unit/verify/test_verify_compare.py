@@ -1,9 +1,11 @@
 """Images, documents and layers compared: what differs is told where it is, once, and nothing else is."""
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -184,14 +186,25 @@ def test_changed_packages_explain_their_files(tmp_path: Path) -> None:
 
 
 def test_digests_of_files_beside_are_derived(tmp_path: Path) -> None:
-    import hashlib
-
     def packed(text: bytes) -> bytes:
         return tar({"nproc": text, "sums": hashlib.md5(text).hexdigest().encode() + b"  nproc\n"})
 
     assert layers(tmp_path, packed(b"4\n"), packed(b"8\n")) == {
         "nproc": ("content", ["cpu-count"]),
         "sums": ("content", ["derived"]),
+    }
+
+
+def test_a_wheels_record_follows_from_the_scripts_that_it_lists(tmp_path: Path) -> None:
+    def installed(place: str) -> bytes:
+        script = f"#!{place}/bin/python\nmain()\n".encode()
+        digest = urlsafe_b64encode(hashlib.sha256(script).digest()).decode().rstrip("=")
+        record = f"../../../bin/app,sha256={digest},{len(script)}\napp.py,sha256=x,3\n"
+        return tar({"bin/app": script, "lib/app.dist-info/RECORD": record.encode()})
+
+    assert layers(tmp_path, installed("/work/ann"), installed("/work/robert")) == {
+        "bin/app": ("content", ["build-path"]),
+        "lib/app.dist-info/RECORD": ("content", ["derived"]),
     }
 
 

@@ -64,6 +64,7 @@ TEXTS = [
     ("time-zone", "a", "TZ=UTC\n", "TZ=Pacific/Kiritimati\n"),
     ("build-path", "a.map", '{"file": "/build/a1/src/x.c"}', '{"file": "/build/b2/src/x.c"}'),
     ("build-path", "a", "prefix=/home/ann/app", "prefix=/home/bob/app"),
+    ("build-path", "a.json", '{"url": "file:///work/one"}', '{"url": "file:///work/three"}'),
     ("hostname", "etc/hostname", "alpha\n", "beta\n"),
     ("hostname", "a", "built on alpha", "built on beta"),
     ("hostname", "a", "Linux alpha 6.1.0-10-amd64 #1 SMP x86_64", "Linux beta 6.1.0-10-amd64 #1 SMP x86_64"),
@@ -282,6 +283,10 @@ def test_pyc_header_path_and_set_order() -> None:
     assert causes(difference("a.pyc", pyc(EARLY, b"x" * 9), pyc(LATE, b"x" * 9))) == ["embedded-time"]
     one, two = (b"\x00\x00;/build/%b/module.py\x00" % folder for folder in (b"one", b"two"))
     assert causes(difference("a.pyc", pyc(1, one), pyc(1, two))) == ["build-path"]
+    ends = b"\x01\x02", b"\x01\x03"
+    one, two = (b"\xda" + bytes([len(p)]) + p for p in (b"/build/one/module.py", b"/build/three/module.py"))
+    assert causes(difference("a.pyc", pyc(1, one + ends[0]), pyc(1, two + ends[0]))) == ["build-path"]
+    assert "unexplained" in causes(difference("a.pyc", pyc(1, one + ends[0]), pyc(1, two + ends[1])))
     first, second = (
         b">\x02\xda\x05%b\xda\x05%b\x00" % pair for pair in ((b"alpha", b"gamma"), (b"gamma", b"alpha"))
     )
