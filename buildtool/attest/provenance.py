@@ -6,12 +6,12 @@ wall clock: the same build has the same provenance, byte for byte.  `BUILD_TYPE`
 described in docs/design/verify.md.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildtool import __version__
-from buildtool.address import shown
-from buildtool.attest.purl import npm_name, purl
+from buildtool.address import public, shown
+from buildtool.attest.purl import image_url, package_at, purl
 from buildtool.attest.statement import PROVENANCE, Statement, Subject
 from buildtool.digest import Digest, hex_of
 from buildtool.graph.keys import FORMAT
@@ -45,42 +45,44 @@ def provenance(
     root: Image | Index,
     parameters: Mapping[str, Any],
     lock: Lock,
-    network_steps: Collection[str],
+    networks: Mapping[str, str],
     content: Content,
 ) -> Statement:
     """The statement about the manifest or index that `root` became.
 
-    `parameters` are what was asked for; `network_steps` are titles of steps whose result
-    depends on what the network answered.
+    `parameters` are what was asked for; `networks` says by title which network a process
+    reached: `none`, the `recorded` internet of the lock, or the `host`'s.
     """
     steps = walk([root])
     predicate = {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": dict(parameters),
-            "internalParameters": {"format": FORMAT, "steps": _steps(steps, network_steps)},
-            "resolvedDependencies": _dependencies(steps, lock, content),
+            "internalParameters": {"format": FORMAT, "steps": _steps(steps, networks)},
+            "resolvedDependencies": _dependencies(steps, lock, networks, content),
         },
         "runDetails": {"builder": {"id": BUILDER, "version": {"buildtool": __version__}}},
     }
     return Statement((Subject({"sha256": hex_of(digest)}),), PROVENANCE, predicate)
 
 
-def _steps(steps: list[Step], network_steps: Collection[str]) -> list[dict[str, Any]]:
+def _steps(steps: list[Step], networks: Mapping[str, str]) -> list[dict[str, Any]]:
     """The steps that make layers, inputs first."""
     found = []
     for step in steps:
         if step.origin is not None and type(step).__name__ in ("FileOp", "Run"):
-            title = _text(step.origin.title)
-            hermetic = step.origin.title not in network_steps
-            told: dict[str, Any] = {"kind": type(step).__name__, "title": title, "hermetic": hermetic}
+            title, network = step.origin.title, networks.get(step.origin.title, "none")
+            told: dict[str, Any] = {"kind": type(step).__name__, "title": _text(title)}
+            told |= {"hermetic": network != "host", "network": network}
             if isinstance(step, Run) and step.security != "sandbox":
                 told["security"] = step.security
             found.append(told)
     return found
 
 
-def _dependencies(steps: list[Step], lock: Lock, content: Content) -> list[dict[str, Any]]:
+def _dependencies(
+    steps: list[Step], lock: Lock, networks: Mapping[str, str], content: Content
+) -> list[dict[str, Any]]:
     """Every input as a ResourceDescriptor (in-toto attestation spec v1), in a fixed order."""
     packages = _packages(lock)
     found: list[dict[str, Any]] = []
@@ -94,31 +96,46 @@ def _dependencies(steps: list[Step], lock: Lock, content: Content) -> list[dict[
             found.append({"uri": f"git+{shown(step.url)}", "digest": {kind: step.commit}})
         elif isinstance(step, LocalSource):
             found.append(_local(step, content(step)))
+        elif isinstance(step, Run) and step.origin and networks.get(step.origin.title) == "recorded":
+            found += _recorded(step, lock)
     unique = {repr(one): one for one in found}
     return sorted(unique.values(), key=lambda one: (one.get("uri", ""), one.get("name", ""), repr(one)))
 
 
 def _image(step: ImageSource) -> dict[str, Any]:
-    # A path of this machine is no name that anybody else could use.
-    name = "" if step.reference.startswith("oci-layout://") else shown(step.reference)
     found: dict[str, Any] = {"name": "base image", "digest": {"sha256": hex_of(step.manifest)}}
-    if name:
-        found["uri"] = f"pkg:docker/{name.replace(':', '@')}" if "@" not in name else f"pkg:docker/{name}"
+    # A path of this machine is no name that anybody else could use.
+    if step.reference and not step.reference.startswith("oci-layout://"):
+        found["uri"] = image_url(shown(step.reference))
     return found
 
 
 def _file(step: FetchSource, packages: Mapping[Digest, str]) -> dict[str, Any]:
     digest = {"sha256": hex_of(step.digest)}
-    places = [shown(url) for url in step.urls]
+    places = [public(url) if "://" in url else url for url in step.urls]
     if step.digest in packages:
         return {
             "uri": packages[step.digest],
             "digest": digest,
             "downloadLocation": places[0] if places else "",
         }
-    if places and (name := npm_name(places[0])):
-        return {"uri": purl("npm", *name), "digest": digest, "downloadLocation": places[0]}
+    if places and (package := package_at(places[0])):
+        return {"uri": package, "digest": digest, "downloadLocation": places[0]}
     return {"uri": places[0], "digest": digest} if places else {"name": step.name, "digest": digest}
+
+
+def _recorded(step: Run, lock: Lock) -> list[dict[str, Any]]:
+    """What the recorded internet answered to a step: every body, by what was asked for."""
+    pins = lock.runs.get(step.place)
+    found = []
+    for exchange in pins.exchanges if pins is not None else ():
+        if exchange.body is not None and exchange.size:
+            place = shown(exchange.place)
+            one: dict[str, Any] = {"uri": place, "digest": {"sha256": hex_of(exchange.body)}}
+            if package := package_at(place):
+                one |= {"uri": package, "downloadLocation": place}
+            found.append(one)
+    return found
 
 
 def _packages(lock: Lock) -> dict[Digest, str]:

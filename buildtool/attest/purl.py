@@ -2,6 +2,10 @@
 
 import re
 
+from buildtool.lock.pypi import normal_name
+
+_DEB = re.compile(r"debian(?:-security)?:(?:.*/)?([^/_]+)_([^/_]+)_([^/_]+)\.deb")
+_WHEEL = re.compile(r"pypi:(?:.*/)?([^/-]+)-([^/-]+)(?:-[^/-]+){3,4}\.whl")
 _NPM = re.compile(r"npm:((?:@[^/]+/)?([^/@]+))/-/\2-(.+)\.tgz")
 
 
@@ -16,6 +20,32 @@ def purl(kind: str, name: str, version: str, *, namespace: str = "", **qualifier
         text += f"@{quote(version, safe=':')}"
     found = [f"{key}={quote(value, safe=':/')}" for key, value in sorted(qualifiers.items()) if value]
     return text + ("?" + "&".join(found) if found else "")
+
+
+def image_url(reference: str) -> str:
+    """`pkg:docker/library/debian@12` of `docker.io/library/debian:12`, other registries as a qualifier."""
+    name, _, digest = reference.partition("@")
+    path, _, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    host, _, rest = path.partition("/")
+    is_host = "." in host or ":" in host or host == "localhost"
+    registry = host if is_host and host != "docker.io" else ""
+    return purl("docker", last, tag or digest, namespace=rest if is_host else path, repository_url=registry)
+
+
+def package_at(place: str) -> str:
+    """The package URL of what lies at a place of an archive (`debian:pool/...`), empty for no package."""
+    if found := _DEB.fullmatch(place):
+        from urllib.parse import unquote
+
+        name, version, architecture = (unquote(part) for part in found.groups())
+        return purl("deb", name, version, namespace="debian", arch=architecture)
+    if found := _WHEEL.fullmatch(place):
+        return purl("pypi", normal_name(found[1]), found[2])
+    if (npm := npm_name(place)) is None:
+        return ""
+    scope, _, name = npm[0].rpartition("/")
+    return purl("npm", name, npm[1], namespace=scope)
 
 
 def npm_name(place: str) -> tuple[str, str] | None:

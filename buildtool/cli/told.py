@@ -52,9 +52,9 @@ def keep_provenance(
     store: Store, result: Result, request: BuildRequest, lock: "Lock", content: "Content"
 ) -> None:
     """Remember where an image comes from."""
-    network_steps = {step for image in result.images for step in image.network_steps}
+    networks = {step.title: str(step.network) for image in result.images for step in image.steps}
     parameters = parameters_of(request, result.root)
-    data = document(provenance(result.digest, result.root, parameters, lock, network_steps, content))
+    data = document(provenance(result.digest, result.root, parameters, lock, networks, content))
     name = _name(result.digest)
     if store.results.get(name) != data:
         store.results.put(name, "provenance", data)

@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from buildtool.attest.cyclonedx import cyclonedx
 from buildtool.attest.inventory import Inventory, inventory
 from buildtool.attest.packages import debian_packages, node_package, python_package
-from buildtool.attest.purl import npm_name, purl
+from buildtool.attest.purl import image_url, npm_name, package_at, purl
 from buildtool.attest.spdx import spdx
 from buildtool.diag import BuildError
 from buildtool.digest import sha256
@@ -166,9 +166,21 @@ def test_layers_that_make_no_sense_are_refused() -> None:
 
 def test_package_urls() -> None:
     assert purl("deb", "g++", "1:2~3+b1", namespace="debian") == "pkg:deb/debian/g%2B%2B@1:2~3%2Bb1"
+    assert image_url("host:5000/team/app:1") == "pkg:docker/team/app@1?repository_url=host:5000"
+    assert image_url("alpine") == "pkg:docker/alpine"
+    assert image_url(f"ghcr.io/a/b@{DIGEST}") == f"pkg:docker/a/b@{DIGEST}?repository_url=ghcr.io"
     assert npm_name("npm:@types/node/-/node-20.1.0.tgz") == ("@types/node", "20.1.0")
     assert npm_name("npm:ms/-/ms-2.1.3.tgz") == ("ms", "2.1.3")
     assert npm_name("https://example.org/ms-2.1.3.tgz") is None
+    places = {
+        "debian:pool/main/g/gcc/g++_4%3a12.2.0-3_amd64.deb": "pkg:deb/debian/g%2B%2B@4:12.2.0-3?arch=amd64",
+        "debian-security:pool/updates/x_1_all.deb": "pkg:deb/debian/x@1?arch=all",
+        "pypi:typing_extensions-4.12.2-py3-none-any.whl": "pkg:pypi/typing-extensions@4.12.2",
+        "npm:@types/node/-/node-20.1.0.tgz": "pkg:npm/%40types/node@20.1.0",
+        "debian:dists/bookworm/InRelease": "",
+        "https://example.org/x_1_all.deb": "",
+    }
+    assert {place: package_at(place) for place in places} == places
 
 
 def test_a_real_image(tmp_path: Path) -> None:
