@@ -11,7 +11,7 @@ from buildtool.verify.explain import common_start, explain
 from buildtool.verify.marks import CERTAIN, LIKELY, POSSIBLE, time_finding
 from buildtool.verify.model import Finding, merged
 from buildtool.verify.text import strings_difference
-from buildtool.verify.times import EARLIEST, LATEST, shown
+from buildtool.verify.times import EARLIEST, LATEST, YEAR, shown
 
 #: Places that are explained; what more there are is taken to be like them.
 _MOST_PLACES = 512
@@ -130,7 +130,7 @@ def _time(first: bytes, second: bytes, begin: int, end: int, clues: Clues) -> Fi
             if not (EARLIEST <= one < LATEST and EARLIEST <= two < LATEST):
                 continue
             values = f"{shown(one)} / {shown(two)}"
-            found = time_finding(f"a {name} number at {start}", one, two, values, clues, loose=True)
+            found = time_finding(f"a {name} number at {start}", one, two, values, clues, within=10 * YEAR)
             if found is not None and found.confidence is CERTAIN:
                 return found
             # Any bytes are a number: without a known instant near it, it has to be of these years at least.

@@ -40,7 +40,7 @@ def _value(where: str, field: str, one: object, two: object, *findings: Finding 
 
 def _time(where: str, one: float, two: float, encoding: str, clues: Clues) -> Difference:
     values = f"{shown(one)} / {shown(two)}"
-    found = time_finding(encoding, one, two, values, clues, loose=False)
+    found = time_finding(encoding, one, two, values, clues)
     return _value(where, "mtime", shown(one), shown(two), found)
 
 
@@ -112,7 +112,7 @@ def _extra(one: bytes, two: bytes, clues: Clues) -> Finding | None:
     times = [struct.unpack_from("<I", f[b"UT"], 1)[0] for f in fields if len(f.get(b"UT", b"")) >= 5]
     if len(times) == 2 and times[0] != times[1]:
         values = f"{shown(times[0])} / {shown(times[1])}"
-        return time_finding("the Unix time in a zip archive", times[0], times[1], values, clues, loose=False)
+        return time_finding("the Unix time in a zip archive", times[0], times[1], values, clues)
     if fields[0].get(b"ux") != fields[1].get(b"ux"):
         return Finding("user", "owners in a zip archive", LIKELY)
     return None

@@ -60,7 +60,7 @@ def _mode(one: int, two: int) -> Finding | None:
 def _mtime(one: Entry, two: Entry, clues: Clues, kind: str) -> Finding | None:
     values = f"{shown(one.mtime)} / {shown(two.mtime)}"
     if kind == "member":
-        return time_finding("the time in a tar header", one.mtime, two.mtime, values, clues, loose=False)
+        return time_finding("the time in a tar header", one.mtime, two.mtime, values, clues)
     places = near(one.mtime, clues.first), near(two.mtime, clues.second)
     known = all(places)
     return Finding("file-time", f"{values}{f': {places[0]}' if known else ''}", CERTAIN if known else LIKELY)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from buildtool.verify.clues import Clues, near
 from buildtool.verify.model import Confidence, Finding
-from buildtool.verify.times import EARLIEST, ENCODINGS, LATEST, Encoding
+from buildtool.verify.times import EARLIEST, ENCODINGS, LATEST, YEAR, Encoding
 
 CERTAIN, LIKELY, POSSIBLE = Confidence.CERTAIN, Confidence.LIKELY, Confidence.POSSIBLE
 
@@ -39,20 +39,18 @@ def _cut(text: str, most: int = 60) -> str:
 
 # ---------------------------------------------------------------- times
 
-_YEAR = 31_557_600
-
 
 def time_finding(
-    encoding: str, one: float, two: float, values: str, clues: Clues, *, loose: bool
+    encoding: str, one: float, two: float, values: str, clues: Clues, *, within: float = 0
 ) -> Finding | None:
     """What two instants say, written in an encoding; None where numbers need not be times at all."""
     places = near(one, clues.first), near(two, clues.second)
     apart = abs(one - two)
     if all(places):
         return Finding("embedded-time", f"{values}, {encoding}: {places[0]}", CERTAIN)
-    if loose and apart > 10 * _YEAR:
+    if within and apart > within:
         return None
-    confidence = POSSIBLE if loose and apart > _YEAR else LIKELY
+    confidence = POSSIBLE if within and apart > YEAR else LIKELY
     return Finding("embedded-time", f"{values}, {encoding}", confidence)
 
 
@@ -62,9 +60,9 @@ def _judge_time(encoding: Encoding) -> Judge:
         if one is None or two is None:
             return None
         values = quoted(a, b)
-        if not encoding.loose and _zones_differ(a, b, one, two):
+        if not encoding.within and _zones_differ(a, b, one, two):
             return Finding("time-zone", f"{values}, {encoding.name}", CERTAIN if one == two else LIKELY)
-        return time_finding(encoding.name, one, two, values, clues, loose=encoding.loose)
+        return time_finding(encoding.name, one, two, values, clues, within=encoding.within)
 
     return judge
 
@@ -77,7 +75,7 @@ def _zones_differ(a: str, b: str, one: float, two: float) -> bool:
     return ":" in a and ":" in b and apart % 900 == 0 and apart <= 26 * 3600
 
 
-_TIMES = [(e.loose, Mark(e.pattern, _judge_time(e))) for e in ENCODINGS]
+_TIMES = [(bool(e.within), Mark(e.pattern, _judge_time(e))) for e in ENCODINGS]
 
 # ---------------------------------------------------------------- values of a known meaning
 

@@ -57,7 +57,7 @@ def _gzip_header(first: bytes, second: bytes, clues: Clues) -> list[Finding]:
     (_, _, flags, time, level, system), other = (struct.unpack_from("<HBBIBB", d) for d in (first, second))
     if time != other[3]:
         values = f"{shown(time) if time else 'none'} / {shown(other[3]) if other[3] else 'none'}"
-        made = time_finding("the time in a gzip header", time, other[3], values, clues, loose=False)
+        made = time_finding("the time in a gzip header", time, other[3], values, clues)
         assert made is not None
         found.append(made)
     if flags == other[2] == _NAME:

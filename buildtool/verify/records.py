@@ -40,7 +40,7 @@ def _pyc(first: bytes, second: bytes, clues: Clues, descend: Descend) -> Content
     elif one[1] == 0 and one[2] != two[2]:
         values = f"{shown(one[2])} / {shown(two[2])}"
         name = "the source's time in a .pyc header"
-        made = time_finding(name, one[2], two[2], values, clues, loose=False)
+        made = time_finding(name, one[2], two[2], values, clues)
         inside.append(
             Difference(
                 "part", "header", "source mtime", shown(one[2]), shown(two[2]), (made,) if made else ()
@@ -119,7 +119,7 @@ def _aux_cache(first: bytes, second: bytes, clues: Clues, descend: Descend) -> C
         findings.append(Finding("inode", f"{quoted(*map(str, min(devices)))}, device numbers", CERTAIN))
     if times and all(max(pair) < 1 << 40 for pair in times):
         values = f"{shown(times[0][0])} / {shown(times[0][1])}"
-        made = time_finding("change times of libraries", *times[0], values, clues, loose=False)
+        made = time_finding("change times of libraries", *times[0], values, clues)
         findings += [made] if made else []
     if not findings:
         raise NotOfThisFormError

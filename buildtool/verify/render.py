@@ -52,7 +52,8 @@ class _Text:
         step = ""
         if layer.step is not None:
             place = f"  {style.dim}{layer.step.place}{style.reset}" if layer.step.place else ""
-            step = f"  {cut(layer.step.text, 100)}{place}"
+            text = layer.step.text.removesuffix(" # buildtool").removesuffix(" # buildkit")
+            step = f"  {cut(text, 100)}{place}"
         yield from ("", f"{style.bold}{layer.where}{style.reset}{step}")
         if not layer.inside:
             yield f"  {layer.field}  {style.dim}{cut(layer.first, 26)} / {cut(layer.second, 26)}{style.reset}"

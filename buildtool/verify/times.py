@@ -11,6 +11,7 @@ _DAYS = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 _DATE = r"(?:19|20)\d\d-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])"
 
+YEAR = 31_557_600
 #: Instants that a build of today may have: from 2001-09-09 (when they got ten digits) to 2100.
 EARLIEST = 1_000_000_000
 LATEST = 4_102_444_800
@@ -20,13 +21,13 @@ LATEST = 4_102_444_800
 class Encoding:
     """A way to write a time; `read` gives seconds since 1970 (UTC where no zone is said), or None.
 
-    `loose` encodings are numbers that might mean something else.
+    Numbers might mean something else: two of them are times only if they lie `within` so many seconds.
     """
 
     name: str
     pattern: re.Pattern[str]
     read: Callable[[str], float | None]
-    loose: bool = False
+    within: float = 0
 
 
 def _iso(text: str) -> float | None:
@@ -87,10 +88,8 @@ def _aware(make: Callable[[], datetime]) -> float | None:
         return None
 
 
-def _encoding(
-    name: str, pattern: str, read: Callable[[str], float | None], *, loose: bool = False
-) -> Encoding:
-    return Encoding(name, re.compile(pattern), read, loose)
+def _encoding(name: str, pattern: str, read: Callable[[str], float | None], *, within: float = 0) -> Encoding:
+    return Encoding(name, re.compile(pattern), read, within)
 
 
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)"
@@ -148,13 +147,13 @@ ENCODINGS = (
         "seconds since 1970 in decimal",
         r"(?<![\d.])\d{10}(?:\d{3}|\d{6}|\d{9}|\.\d{1,9})?(?!\d)",
         _number,
-        loose=True,
+        within=10 * YEAR,
     ),
     _encoding(
         "seconds since 1970 in hexadecimal",
         r"(?<![0-9A-Za-z])(?:0x)?[3-9a-fA-F][0-9a-fA-F]{7}(?![0-9A-Za-z])",
         _hex,
-        loose=True,
+        within=YEAR,
     ),
 )
 

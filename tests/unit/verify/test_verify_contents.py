@@ -133,6 +133,7 @@ def test_a_known_instant_makes_a_time_certain_and_says_which_it_is() -> None:
 
 def test_ten_digits_far_apart_are_no_time() -> None:
     assert causes(difference("a", "n=1000000007", "n=3999999979")) == ["unexplained"]
+    assert causes(difference("a", "at 3f2a1b9c", "at 5c18e07d")) == ["random-identifier"]
 
 
 def test_digests_of_other_files_that_differ_are_derived() -> None:
