@@ -23,6 +23,10 @@ _LONGEST = 256 << 20
 
 Observer = Callable[[Event], None]
 
+#: Whom the machine trusts, for what the worker asks of the outside on behalf of a recorded step
+#: (OpenSSL, SSL_CTX_set_default_verify_paths).
+_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 def send(stream: BinaryIO, message: Request | Event) -> None:
     """Write one message; the caller sees to it that no two are written at once."""
@@ -142,6 +146,5 @@ def _environment() -> dict[str, str]:
     """The worker's own environment: nothing of ours may reach a step through it."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
     # The worker has to be of this very installation, which may be found by this variable alone.
-    if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
-    return environment
+    kept = ("PYTHONPATH", *_AUTHORITIES)
+    return environment | {name: os.environ[name] for name in kept if name in os.environ}
