@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import struct
-import sys
 import termios
 import threading
 import tty
@@ -45,7 +44,7 @@ class Attended:
     """
 
     def __init__(self, *, interactive: bool, terminal: bool) -> None:
-        if interactive and terminal and not sys.stdin.isatty():
+        if interactive and terminal and not os.isatty(0):
             raise BuildError(
                 "not-a-terminal",
                 "standard input is not a terminal",

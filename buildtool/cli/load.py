@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -94,11 +93,11 @@ def name_in_archive(text: str) -> "ImageName | None":
 
 def _readable(source: str, store: "Store") -> str:
     """A folder, or a file that can be read at any place: pipes and compressed archives are copied first."""
-    if source == "-" and sys.stdin.isatty():
+    if source == "-" and os.isatty(0):
         raise BuildError("bad-usage", "no archive on standard input", hint="-i FILE names one")
     try:
         if source == "-":
-            return _copied(sys.stdin.fileno(), store)
+            return _copied(0, store)
         mode = os.stat(source).st_mode
         if stat.S_ISDIR(mode):
             return source
