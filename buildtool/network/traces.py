@@ -20,6 +20,8 @@ _NEEDLE = 18
 _WRAPS = (64, 76)
 #: What looks for certificates in the folder of our file; Debian's package makes the folder with it.
 _TOOL = b"usr/sbin/update-ca-certificates"
+#: Where programs tell what they did with our file; lines that name it go.
+_LOGS = b"var/log/"
 #: Larger files are looked through, but not mended.
 _LARGEST = 64 << 20
 
@@ -39,11 +41,13 @@ def remove(trust: Trust, upper: str, base: Stack, xattr_prefix: XattrPrefix) -> 
             if stat.S_ISLNK(status.st_mode):
                 if NAME in os.readlink(name, dir_fd=fd).rpartition(b"/")[2]:
                     _drop(tree, path)
-            elif stat.S_ISREG(status.st_mode) and status.st_size >= _NEEDLE and _holds(name, fd, needles):
+                continue
+            sought = (*needles, NAME) if path.startswith(_LOGS) else needles
+            if stat.S_ISREG(status.st_mode) and status.st_size >= _NEEDLE and _holds(name, fd, sought):
                 if path in trust.own:
                     _drop(tree, path)
                 else:
-                    _Mending(trust, base, needles).mend(path, name, fd, status)
+                    _Mending(trust, base, sought).mend(path, name, fd, status)
         _withdraw_folders(tree, trust, base)
 
 
@@ -139,7 +143,10 @@ class _Mending:
                 return keystore.removing(content, self.trust.certificate)
             except keystore.NotAKeystore:
                 return content
-        return content.replace(self.trust.file, b"")
+        content = content.replace(self.trust.file, b"")
+        if path.startswith(_LOGS):
+            content = b"".join(row for row in content.splitlines(keepends=True) if NAME not in row)
+        return content
 
 
 def _content(path: bytes) -> bytes:

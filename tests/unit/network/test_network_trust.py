@@ -135,6 +135,12 @@ def test_copies_anywhere_are_mended_and_keep_their_times(world: World) -> None:
     assert path.stat().st_mtime_ns == 123_456_789
 
 
+def test_logs_do_not_name_our_file(world: World) -> None:
+    rows = [b"Adding debian:other.pem\n", b"Adding debian:buildtool-recorded-internet.pem\n", b"done.\n"]
+    world.write(world.upper, "var/log/apt/term.log", b"".join(rows))
+    assert world.finished() == {"var/log/apt/term.log": rows[0] + rows[2]}
+
+
 @pytest.mark.root
 def test_a_step_that_removes_our_files_removes_nothing(world: World) -> None:
     folder = world.upper / "usr/local/share/ca-certificates"
