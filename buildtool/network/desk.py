@@ -105,12 +105,11 @@ class Desk:
                 _close(body)
                 return Followed(recording)
             exchange = self._answers.find(asking)
-        if exchange is not None:
-            stored = self._stored(exchange)
+        try:
+            stored = self._stored(exchange) if exchange is not None else None
             if stored is not None:
                 _close(body)
                 return stored
-        try:
             self._check(asking, exchange)
         except Broken as e:
             _close(body)
@@ -150,15 +149,14 @@ class Desk:
         return Followed(recording)
 
     def _receive(self, key: tuple[object, ...], recording: Recording, body: IO[bytes] | None) -> None:
-        asking = recording.asking
         try:
             recording.receive(lambda: self._ask(recording, body), self._blobs, self._received)
         finally:
             _close(body)
             with self._lock:
                 self._receiving.pop(key, None)
-        if recording.error is not None:
-            self.refuse(str(asking), recording.error)
+            if recording.error is not None:
+                self.refuse(str(recording.asking), recording.error)
 
     def _ask(self, recording: Recording, body: IO[bytes] | None) -> Response:
         asking = recording.asking
@@ -205,7 +203,7 @@ class Desk:
         except BuildError as e:
             if e.code in ("missing-blob", "corrupt-blob"):
                 return None
-            raise
+            raise Broken(e.message, e.code, e.hint) from e
 
     # ------------------------------------------------------------ refusals
 

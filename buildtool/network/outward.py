@@ -155,6 +155,8 @@ class Outward:
             )
         except urllib3.exceptions.HTTPError as e:
             raise Broken(_why(e)) from e
+        except ValueError as e:
+            raise Broken(f"it cannot be asked of a server: {e}") from e
         return Response(response, url)
 
 

@@ -103,6 +103,10 @@ class Recording:
             self._break(
                 Broken(_CHANGED if changed else e.message, "body-changed" if changed else e.code, e.hint)
             )
+        except BaseException as e:
+            # Whatever it is, nobody may wait for the rest for ever.
+            self._break(Broken(f"{type(e).__name__}: {e}"))
+            raise
         finally:
             if answer is not None:
                 answer.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from buildtool.diag import BuildError
 from buildtool.digest import sha256
 from buildtool.lock.exchanges import Exchange
 from buildtool.network.settings import Route
@@ -203,6 +204,31 @@ def test_a_step_that_is_stopped_waits_for_nothing(world: Outside, recording: Ste
         recording.desk.settle(stop=True)
     assert list(store.blobs.digests()) == []
     assert recording.exchanges == ()
+
+
+def test_a_store_that_cannot_be_read_is_an_error(
+    recorded: Exchange, replaying: Replaying, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(digest: str) -> None:
+        raise BuildError("store-unreadable", "the disk is broken")
+
+    monkeypatch.setattr(store.blobs, "open", refuse)
+    step = replaying()
+    assert step.get("/page")[0] == 403
+    assert codes(step) == ["store-unreadable"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_mistake_of_ours_leaves_nobody_waiting(
+    world: Outside, recording: Step, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake")
+
+    world.pages[ADDRESS] = PAGE
+    monkeypatch.setattr(store.blobs, "writer", lambda expect: fail())
+    assert recording.get("/page")[0] == 502
+    assert codes(recording) == ["unrecorded-answer"]
 
 
 def test_two_steps_record_at_once(world: Outside, recording: Step, store: Store) -> None:
