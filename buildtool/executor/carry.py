@@ -64,6 +64,8 @@ from buildtool.store import Store
 #: A process as work, at an instant and with a network.
 MakeWork: TypeAlias = Callable[[int, str, Settings | None], RunWork]
 
+#: What people read between the output of a watched process and that of the same with a network.
+_AGAIN = b"(it uses the network, and begins again in the recorded internet)\n"
 _TAIL_BYTES = 32 << 10
 _TAIL_ROWS = 30
 
@@ -238,6 +240,7 @@ class Carrier:
                 return outcome, "none"
             self.cache.keep(keys.still, "run", LayerResult("", 0, False, reached_out=True))
             self._fresh.add(keys.still)
+            self._progress.output(node.info, _AGAIN)
         assert keys.online is not None
         if step.network == "host":
             if self.options.offline:
