@@ -48,6 +48,7 @@ BUILDING = (
 ROOTLESS = (Need("uidmap", commands=("newuidmap",)),)
 TESTING = (
     *ROOTLESS,
+    Need("buildah", commands=("buildah",)),
     Need("busybox-static", commands=("busybox",)),
     Need("chromium", commands=("chromium",)),
     Need("disorderfs", commands=("disorderfs",)),

@@ -150,7 +150,7 @@ def deliver(hub: Hub, found: Found, destination: str) -> None:
         write_dir(destination.removeprefix("dir:"), found.descriptor, hub.store.blobs)
     elif destination.startswith("oci:"):
         folder, name = _path_and_name(destination.removeprefix("oci:"))
-        write_layout(folder, [_export(found, name)], hub.store.blobs)
+        write_layout(folder, [_export(found, tag=name)], hub.store.blobs)
     elif destination.startswith(_ARCHIVES):
         from buildtool.cli.writing import to_file
         from buildtool.oci.archive import write_archive
@@ -158,17 +158,17 @@ def deliver(hub: Hub, found: Found, destination: str) -> None:
         transport, _, rest = destination.partition(":")
         path, name = _path_and_name(rest)
         docker = transport == "docker-archive"
-        export = _export(found, name or (found.name if docker else ""))
+        export = _export(found, name=name or found.name) if docker else _export(found, tag=name)
         to_file(path, lambda sink: write_archive(sink, [export], hub.store.blobs, docker=docker))
     else:
         _name(hub, found, destination)
 
 
-def _export(found: Found, name: str) -> "Export":
+def _export(found: Found, *, name: str = "", tag: str = "") -> "Export":
     from buildtool.oci.export import Export
 
     entry = found.descriptor
-    return Export(entry.digest, entry.size, entry.media_type, (name,) if name else ())
+    return Export(entry.digest, entry.size, entry.media_type, (name,) if name else (), tag=tag)
 
 
 def _path_and_name(text: str) -> tuple[str, str]:

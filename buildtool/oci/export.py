@@ -44,7 +44,8 @@ class Export:
     """A manifest or index among a store's blobs, and the names that it goes by.
 
     `names` are whole (`docker.io/library/app:1.0`) or plain texts (`app`).  An image
-    of one platform says which, a referrer its `artifact_type`.
+    of one platform says which, a referrer its `artifact_type`.  `tag` is a reference name
+    as it is, for an image without a whole name.
     """
 
     digest: Digest
@@ -53,6 +54,7 @@ class Export:
     names: tuple[str, ...] = ()
     platform: Platform | None = None
     artifact_type: str = ""
+    tag: str = ""
 
 
 def entries_of(exports: Sequence[Export]) -> list[Descriptor]:
@@ -66,6 +68,8 @@ def entries_of(exports: Sequence[Export]) -> list[Descriptor]:
         platform = platform_record(export.platform) if export.platform else None
         for name in sorted(export.names) or [""]:
             notes = {IMAGE_NAME: name, REF_NAME: tag_of(name)} if name else None
+            if export.tag:
+                notes = {REF_NAME: export.tag}
             entry = Descriptor(export.media_type, export.digest, export.size, notes, platform)
             entries.append(msgspec.structs.replace(entry, artifact_type=export.artifact_type))
     return entries

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import urllib3
 
 #: Seconds to a connection, and seconds without a byte.
-_CONNECT, _SILENCE = 20.0, 60.0
+_CONNECT, _SILENCE = 20.0, 120.0
 #: Bytes of a file that are sent at once.
 _BLOCK = 1 << 18
 _CONNECTIONS = 16
