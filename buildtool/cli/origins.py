@@ -33,6 +33,8 @@ def _places(image: Image) -> tuple[str, ...]:
     step = image.rootfs
     while isinstance(step, FileOp | Run):
         span = step.origin.span if step.origin else None
-        found.insert(0, f"{span.file}:{span.line}" if span else "")
+        place = f"{span.file}:{span.line}" if span else ""
+        # Paths may hold bytes that are no text.
+        found.insert(0, place.encode("utf-8", "backslashreplace").decode())
         step = step.base
     return tuple(found)

@@ -196,21 +196,11 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
     arguments[1:1] = ["--no-cache", "--progress", "quiet", "--metadata-file", told, *jobs]
     python = [sys.executable, "-P", "-m"]
     begun = int(time.time())
-    entrance = Entrance(
-        world.cpus,
-        world.umask,
-        world.hostname,
-        world.personality,
-        world.nice,
-        world.limits,
-        _ids(world.user) if world.user else (-1, -1),
-        dict(world.env),
-    )
     done = subprocess.run(
         [
             *python,
             "buildtool.verify.enter",
-            msgspec.json.encode(entrance).decode(),
+            msgspec.json.encode(entrance_of(world)).decode(),
             *python,
             "buildtool",
             *arguments,
@@ -225,6 +215,20 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
     if done.returncode != 0:
         return Outcome((), store, done.returncode, done.stderr.decode("utf-8", "backslashreplace"), known)
     return Outcome(_digests(told), store, world=known)
+
+
+def entrance_of(world: Surroundings) -> Entrance:
+    """What a process changes about itself to be in a world."""
+    return Entrance(
+        world.cpus,
+        world.umask,
+        world.hostname,
+        world.personality,
+        world.nice,
+        world.limits,
+        _ids(world.user) if world.user else (-1, -1),
+        dict(world.env),
+    )
 
 
 def _known(work: Work, world: Surroundings, store: str, window: tuple[int, int]) -> World:

@@ -9,18 +9,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import msgspec
+
+from buildtool.verify import perturb
+from buildtool.verify.building import entrance_of
+from buildtool.verify.perturb import clock, roomy
 from tests.support.determinism_context import make_context
 
-ROOT = Path(__file__).resolve().parents[2]
-MEMORY = Path("/dev/shm")
-FAKETIME = Path(f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1")
+__all__ = ["FAKETIME", "MEMORY", "PLAIN", "ROOT", "WORLDS", "Result", "World", "build", "clock", "roomy"]
 
-_ROOM = 2 << 30
+ROOT = Path(__file__).resolve().parents[2]
+MEMORY = Path(perturb.MEMORY)
+FAKETIME = Path(perturb.faketime() or "/nowhere/libfaketime.so.1")
 
 #: An instant in 2023, older than some of the base's files and younger than others.
 EPOCH = 1_680_000_000
@@ -43,15 +48,6 @@ def no_need() -> str | None:
     return None
 
 
-def _needs_faketime() -> str | None:
-    return None if FAKETIME.exists() else "libfaketime is not installed"
-
-
-def roomy() -> bool:
-    """Whether the folder in memory has place for stores."""
-    return os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > _ROOM
-
-
 def _needs_memory() -> str | None:
     return None if roomy() else f"{MEMORY} is not there, or too small"
 
@@ -66,10 +62,6 @@ def _needs_attributes_in_memory() -> str | None:
         except OSError:
             return "tmpfs has no user attributes"
     return needs("newuidmap")()
-
-
-def _needs_two() -> str | None:
-    return None if len(os.sched_getaffinity(0)) > 1 else "this machine has one CPU"
 
 
 @dataclass(frozen=True)
@@ -93,39 +85,30 @@ class World:
     missing: Condition = no_need
 
 
-def _shell(*commands: str) -> tuple[str, ...]:
-    return ("/bin/sh", "-c", "; ".join([*commands, 'exec "$@"']), "sh")
+def _perturbed(perturbation: perturb.Perturbation) -> Iterator[World]:
+    """The worlds of what `buildtool verify` changes about a process, entered as it enters them."""
+    for number, changes in enumerate(perturbation.variants):
+        entrance = msgspec.json.encode(entrance_of(changes)).decode()
+        yield World(
+            f"{perturbation.name}-{number}",
+            wrap=(sys.executable, "-m", "buildtool.verify.enter", entrance),
+            options=("--jobs", str(changes.jobs)) if changes.jobs else (),
+            missing=lambda: perturbation.missing() or None,
+        )
 
 
-def clock(offset: str) -> dict[str, str | None]:
-    """The environment of a process that sees a clock off by `offset` (`+400d`)."""
-    # Times of files stay the kernel's, as they would on a machine whose clock is off by as much
-    # since ever; only comparing them with the faked clock could tell.
-    return {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME": offset,
-        "NO_FAKE_STAT": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
+#: What is arranged around a process rather than by it has worlds of its own below.
+_AROUND = ("store", "filesystem", "path", "order", "user")
 
 PLAIN = World("plain", store="disk", context="disk")
 
 WORLDS = (
     World("again"),
+    *(world for p in perturb.PERTURBATIONS if p.name not in _AROUND for world in _perturbed(p)),
     World("checkout-path", folder="änother check-out/of the/same files"),
     World("checkout-path-of-bytes", folder="bytes-\udcff\udcfe/here"),
-    World("umask-077", wrap=_shell("umask 077")),
-    World("umask-000", wrap=_shell("umask 000")),
-    World("time-zone", env={"TZ": "Pacific/Kiritimati"}),
-    World("time-zone-rule", env={"TZ": "XXX+11:30YYY,M3.2.0,M11.1.0"}),
-    World("locale-utf8", env={"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr"}),
-    World(
-        "locale-ascii",
-        env={"LANG": None, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    ),
     World("home-unset", env={"HOME": None}, default_store=True),
-    World("environment", env={"SHELL": "/bin/odd", "USER": "someone", "PYTHONDONTWRITEBYTECODE": "1"}),
+    World("no-bytecode", env={"PYTHONDONTWRITEBYTECODE": "1"}),
     World("store-on-disk", store="disk"),
     World("store-in-memory", store="memory", missing=_needs_memory),
     World("ordinary-user", ordinary_user=True, store="disk", context="disk", missing=needs("newuidmap")),
@@ -136,17 +119,8 @@ WORLDS = (
         context="memory",
         missing=_needs_attributes_in_memory,
     ),
-    World("jobs-1", options=("--jobs", "1")),
-    World("jobs-8", options=("--jobs", "8")),
-    World("one-cpu", wrap=("taskset", "-c", "0"), missing=needs("taskset")),
-    World("two-cpus", wrap=("taskset", "-c", "0,1"), missing=_needs_two),
-    World("hash-seed", env={"PYTHONHASHSEED": "4242"}),
-    World("clock-ahead", env=clock("+9y"), missing=_needs_faketime),
-    World("clock-behind", env=clock("-30y"), missing=_needs_faketime),
     World("directory-order", seed=7, context="disk"),
     World("directory-order-of-memory", seed=8, context="memory", missing=_needs_memory),
-    World("limits", wrap=_shell("ulimit -S -s 4096", "ulimit -S -n 400", "ulimit -S -c 0")),
-    World("niceness", wrap=("nice", "-n", "5")),
     World("crun", env={"BUILDTOOL_RUNTIME": "crun"}, missing=needs("crun")),
     World("runc", env={"BUILDTOOL_RUNTIME": "runc"}, missing=needs("runc")),
 )

@@ -137,3 +137,27 @@ def test_targets_are_verified_in_a_copy_of_their_workspace(folder: Path) -> None
     listing = verify(folder, "--list")
     assert listing.returncode == 0
     assert "clock " in listing.stdout
+
+
+def test_all_that_a_lock_is_for(folder: Path) -> None:
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY busybox /\n")
+    (folder / "buildtool.lock").write_text("format = 1\n")
+    done = verify(folder.parent, "--perturb", "zone", "--all", "context/buildtool.lock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is reproducible\n" in done.stdout
+
+
+@pytest.mark.root
+def test_an_ordinary_user_builds_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    user = request.getfixturevalue("ordinary_user")
+    if user.python != sys.executable:
+        pytest.skip("an ordinary user cannot read this checkout")
+    dockerfile(folder, STEADY)
+    monkeypatch.setenv("SUDO_USER", user.name)
+    done = verify(folder, "--perturb", "user,clock", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  perturbed  clock user\n" in done.stdout
