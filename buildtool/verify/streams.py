@@ -24,6 +24,8 @@ _CHUNK = 1 << 18
 _MOST_WAITING = 24 << 20
 #: Bytes of contents that a second reading brings, a side.
 _MOST_AGAIN = 64 << 20
+#: Entries whose order is compared where it is not the same from first to last.
+_MOST_ORDERED = 1_000_000
 #: Names that are kept to say where two orders part.
 _MOST_NAMES = 100_000
 
@@ -181,6 +183,8 @@ class _Walk:
         reading.entries = len(self.order[0]), len(self.order[1])
         reading.digests = self.streams[0].digest, self.streams[1].digest
         reading.sizes = self.streams[0].size, self.streams[1].size
+        if self.order[0] == self.order[1] or max(reading.entries) > _MOST_ORDERED:
+            return
         alone = {hash(path) for path in (*left, *right)}
         one, two = ([h for h in order if h not in alone] for order in self.order)
         if one != two and sorted(one) == sorted(two):
