@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.determinism_diff import image_difference
-from tests.support.images import File, image, layout, tar
+from tests.support.layouts import File, image, layout, tar
 
 
 def test_equal_images_have_no_difference(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from buildtool.cli.main import run
-from tests.support.images import layout, tar
+from tests.support.layouts import layout, tar
 from tests.support.scripted_registry import serving
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import LAYER, layout
+from tests.support.layouts import LAYER, layout
 
 pytestmark = pytest.mark.soak
 

@@ -15,7 +15,7 @@ from buildtool.verify import streams
 from buildtool.verify.compare import compare
 from buildtool.verify.model import Comparison, World
 from buildtool.verify.subject import of_folder, of_layer
-from tests.support.images import LAYER, File, causes, compared, image, layout, tar
+from tests.support.layouts import LAYER, File, causes, compared, image, layout, tar
 
 EARLY, LATE = 1_785_585_601, 1_785_585_824
 

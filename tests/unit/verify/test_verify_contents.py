@@ -21,7 +21,7 @@ from buildtool.verify.clues import Clues
 from buildtool.verify.contents import content_difference
 from buildtool.verify.form import Content
 from buildtool.verify.model import Confidence, Difference, Finding, World, merged
-from tests.support.images import File, tar
+from tests.support.layouts import File, tar
 
 #: 2026-08-01T12:00:01Z and 2026-08-01T12:03:44Z.
 EARLY, LATE = 1_785_585_601, 1_785_585_824

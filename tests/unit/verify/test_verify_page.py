@@ -13,7 +13,7 @@ from buildtool.diag import COLOUR
 from buildtool.verify.model import Comparison, Difference, Finding, Step
 from buildtool.verify.page import page
 from buildtool.verify.render import as_data, as_text
-from tests.support.images import compared, layout, tar
+from tests.support.layouts import compared, layout, tar
 
 HOSTILE = '"><script>document.title="owned"</script><img src=x onerror=alert(1)>\x1b[2J\u202egnp'
 

@@ -9,7 +9,7 @@ import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.support.images import File, causes, compared, layout, tar
+from tests.support.layouts import File, causes, compared, layout, tar
 
 #: SOURCE_DATE_EPOCH, to which BuildKit rewrites every time of a file that is later.
 EPOCH = 1_600_000_000
