@@ -9,6 +9,8 @@ _DEB = re.compile(r"([a-z0-9][a-z0-9+.-]+)_([^_]+)_[a-z0-9-]+\.deb")
 #: PEP 427, and PEP 625 for sources.
 _WHEEL = re.compile(r"([A-Za-z0-9._]+)-([^-]+)(?:-[^-]+)?-[^-]+-[^-]+-[^-]+\.whl")
 _SOURCE = re.compile(r"([A-Za-z0-9._-]+)-([0-9][^-]*)\.(?:tar\.gz|zip)")
+#: Where the files of PyPI's index are: an archive of its own to a lock.
+_PYPI = ("pypi-packages:", "https://files.pythonhosted.org/packages/")
 #: The path of an archive of an npm registry: NAME/-/LAST-VERSION.tgz.
 _NODE = re.compile(r"(?:^|[/:])((?:@[^/:]+/)?[^/:]+)/-/[^/]+?-([0-9][^/]*)\.tgz$")
 
@@ -30,7 +32,7 @@ def package_of(place: str) -> Package | None:
         return Package("debian", found[1], found[2])
     if found := _WHEEL.fullmatch(last):
         return Package("python", _normal(found[1]), found[2])
-    if (found := _SOURCE.fullmatch(last)) and place.startswith("https://files.pythonhosted.org/"):
+    if (found := _SOURCE.fullmatch(last)) and place.startswith(_PYPI):
         return Package("python", _normal(found[1]), found[2])
     if found := _NODE.search(path):
         return Package("npm", found[1], found[2])

@@ -91,6 +91,8 @@ def test_a_pattern_that_names_nothing_is_an_error() -> None:
             Package("python", "flask", "3.0.0"),
         ),
         ("https://files.pythonhosted.org/packages/a/flask-3.0.0.tar.gz", Package("python", "flask", "3.0.0")),
+        ("pypi-packages:a/b/flask-3.0.0.tar.gz", Package("python", "flask", "3.0.0")),
+        ("pypi-packages:a/b/jinja2-3.1.5-py3-none-any.whl", Package("python", "jinja2", "3.1.5")),
         ("npm:left-pad/-/left-pad-1.3.0.tgz", Package("npm", "left-pad", "1.3.0")),
         ("npm:@babel/core/-/core-7.0.0-beta.1.tgz", Package("npm", "@babel/core", "7.0.0-beta.1")),
         ("https://npm.example/r/@a/b/-/b-1.0.tgz", Package("npm", "@a/b", "1.0")),
