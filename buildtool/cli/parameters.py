@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from buildtool.verify.building import Work
 
 
+#: Addresses that a provenance may name: none of them is a file of this machine.
+_ELSEWHERE = ("https://", "http://", "git://", "ssh://", "git@", "docker-image://")
+
+
 def parameters_of(request: BuildRequest, root: Image | Index) -> dict[str, Any]:
     """The external parameters of a provenance, those that are as by default left out."""
     from buildtool.frontends.dockerfile.args import PREDEFINED
@@ -89,6 +93,8 @@ def work_again(parameters: Mapping[str, Any], source: str, given: tuple[str, ...
     if label := _text(parameters, "label"):
         return Work(arguments, folder, folder, labels=(label,), lock=os.path.join(folder, FILE_NAME))
     if context := _text(parameters, "context"):
+        if not context.startswith(_ELSEWHERE):
+            raise _bad("context")
         return Work(arguments, folder, context=context, dockerfile=_text(parameters, "dockerfile"))
     name = _text(parameters, "dockerfile") or "Dockerfile"
     file = _inside(folder, name)
@@ -112,7 +118,10 @@ def _arguments(parameters: Mapping[str, Any], given: tuple[str, ...], folder: st
     _check_given(parameters, given)
     for key, place in _table(parameters, "contexts").items():
         if place and not any(word.startswith(f"{key}=") for word in given):
-            there = place if "://" in place else _inside(folder, place)
+            remote = place.startswith(_ELSEWHERE)
+            if "://" in place and not remote:
+                raise _bad("contexts")
+            there = place if remote else _inside(folder, place)
             words += ["--build-context", f"{key}={there}"]
     return words
 
@@ -140,6 +149,14 @@ def _check_given(parameters: Mapping[str, Any], given: tuple[str, ...]) -> None:
                 f"the image was built with --allow {name}",
                 hint=f"--allow {name} allows it, if you trust these sources with this machine",
             )
+
+    host = _text(parameters, "network") == "host"
+    if host and not {"network.host", "host"} & set(given):
+        raise BuildError(
+            "not-rebuildable",
+            "the image was built with the network of its host",
+            hint="--allow network.host allows it, if you trust these sources with this machine",
+        )
 
 
 def _inside(folder: str, path: str) -> str:

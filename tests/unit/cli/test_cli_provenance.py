@@ -138,6 +138,14 @@ def test_what_has_no_provenance(folder: Path, tmp_path: Path) -> None:
     [
         ({"dockerfile": "../../etc/passwd"}, "'../../etc/passwd' of the provenance is not among the sources"),
         ({"contexts": {"base": "/etc"}}, "'/etc' of the provenance is not among the sources"),
+        (
+            {"contexts": {"base": "oci-layout:///etc/images"}},
+            "a parameter 'contexts' that no build of ours has",
+        ),
+        ({"contexts": {"base": "file:///etc"}}, "a parameter 'contexts' that no build of ours has"),
+        ({"context": "/etc"}, "a parameter 'context' that no build of ours has"),
+        ({"context": "file:///srv/x.git"}, "a parameter 'context' that no build of ours has"),
+        ({"network": "host"}, "the network of its host"),
         ({"contexts": {"base": ""}}, "the named context 'base' of another machine"),
         ({"secrets": ["token"]}, "the secret 'token'"),
         ({"allow": ["security.insecure"]}, "--allow security.insecure"),
