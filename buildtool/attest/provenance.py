@@ -110,12 +110,12 @@ def _image(step: ImageSource) -> dict[str, Any]:
     return found
 
 
-def _file(step: FetchSource, packages: Mapping[Digest, str]) -> dict[str, Any]:
+def _file(step: FetchSource, packages: Mapping[Digest, DebianPackage | Wheel]) -> dict[str, Any]:
     digest = {"sha256": hex_of(step.digest)}
     places = [public(url) if "://" in url else url for url in step.urls]
     if step.digest in packages:
         return {
-            "uri": packages[step.digest],
+            "uri": _url_of(packages[step.digest]),
             "digest": digest,
             "downloadLocation": places[0] if places else "",
         }
@@ -138,22 +138,20 @@ def _recorded(step: Run, lock: Lock) -> list[dict[str, Any]]:
     return found
 
 
-def _packages(lock: Lock) -> dict[Digest, str]:
-    """Package URLs of what the lock pins, by the digests of the archives."""
-    found: dict[Digest, str] = {}
+def _packages(lock: Lock) -> dict[Digest, DebianPackage | Wheel]:
+    """What the lock pins, by the digests of the archives."""
+    found: dict[Digest, DebianPackage | Wheel] = {}
     for debian in lock.debian.values():
-        found |= {p.digest: _debian(p) for p in debian.resolved}
+        found |= {package.digest: package for package in debian.resolved}
     for python in lock.pypi.values():
-        found |= {w.digest: _wheel(w) for w in python.resolved}
+        found |= {wheel.digest: wheel for wheel in python.resolved}
     return found
 
 
-def _debian(package: DebianPackage) -> str:
+def _url_of(package: DebianPackage | Wheel) -> str:
+    if isinstance(package, Wheel):
+        return purl("pypi", package.project, package.version)
     return purl("deb", package.name, package.version, namespace="debian", arch=package.architecture)
-
-
-def _wheel(wheel: Wheel) -> str:
-    return purl("pypi", wheel.project, wheel.version)
 
 
 def _local(step: LocalSource, listing: str) -> dict[str, Any]:
