@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -169,12 +170,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(host: str = "127.0.0.1") -> Iterator[Registry]:
-    """A registry that listens at `registry.address`."""
+def serving(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
+    """A registry that listens at `registry.address`, by TLS if that is given."""
     registry = Registry()
     handler = type("Handler", (_Handler,), {"registry": registry})
     server = ThreadingHTTPServer((host, 0), handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     registry.address = f"{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
