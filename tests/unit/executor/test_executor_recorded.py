@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from buildtool.lock.read import read
 from buildtool.lock.write import write
+from tests.conftest import OrdinaryUser
 from tests.support.recorded import BUSYBOX, Project
 from tests.support.upstream import chunked, outside, truncated
 
@@ -215,3 +219,33 @@ def test_a_result_of_a_recorded_step_travels_with_the_lock(project: Project, tmp
     assert "0 steps executed" in said
     assert first in said
     assert project.outside.count(ONE) == 1
+
+
+def test_an_ordinary_user_records_the_same_image(project: Project, ordinary_user: OrdinaryUser) -> None:
+    first = project.digest()
+    folder = Path(tempfile.mkdtemp(prefix="buildtool-recorded-"))
+    try:
+        (folder / "app").mkdir()
+        shutil.copy(project.folder / "busybox", folder / "app")
+        shutil.copy(project.folder / "Dockerfile", folder / "app")
+        (folder / "app" / ".dockerignore").write_text("*\n!busybox\n")
+        subprocess.run(["chown", "-R", f"{ordinary_user.uid}:{ordinary_user.gid}", folder], check=True)
+        environment = {
+            "BUILDTOOL_STORE": str(folder / "store"),
+            "http_proxy": f"http://127.0.0.1:{project.outside.port}",
+        }
+
+        def digest(*options: str) -> str:
+            command = ["buildtool", "build", ".", "-q", *options]
+            done = ordinary_user.run(command, cwd=folder / "app", env=environment)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        recorded = digest()
+        assert [e.place for e in read(str(folder / "app" / "buildtool.lock")).runs[NAME].exchanges] == [ONE]
+        assert digest("--offline", "--no-cache") == recorded
+        shutil.copy(project.lock_path, folder / "app" / "buildtool.lock")
+        assert digest("--offline", "--no-cache") == first
+    finally:
+        # Files of subordinate ids are root's to remove.
+        shutil.rmtree(folder, ignore_errors=True)
