@@ -20,7 +20,7 @@ from buildtool.cli.progress.terminal import Terminal
 from buildtool.cli.progress.view import Summary, View
 from buildtool.diag import BuildError, Span, Warned
 from buildtool.digest import sha256
-from buildtool.executor.api import BuiltImage, BuiltLayer
+from buildtool.executor.api import BuiltImage, BuiltLayer, BuiltStep
 from buildtool.executor.progress import Finished, StepInfo
 from buildtool.graph.model import Platform
 
@@ -100,9 +100,8 @@ def _summary() -> Summary:
         return BuiltLayer(sha256(title.encode()), sha256(b"raw"), size, "application/x", title)
 
     layers = (layer(60_000_000, ""), layer(88_000_000, APT.title + " " + "x" * 90), layer(512, COPY.title))
-    image = BuiltImage(
-        sha256(b"manifest"), 500, sha256(b"config"), Platform("linux", "amd64"), layers, False, (APT.title,)
-    )
+    steps = (BuiltStep(APT.title, APT.stage, "host"),)
+    image = BuiltImage(sha256(b"manifest"), 500, sha256(b"config"), Platform("linux", "amd64"), layers, steps)
     return Summary((image,), ("app:latest",), ("out.tar",), 3, 2, 16.25)
 
 
