@@ -43,6 +43,7 @@ from buildtool.executor.work import (
     LiteralTree,
     Outcome,
     RunWork,
+    SnapshotWork,
     Spec,
 )
 from buildtool.graph.ignore import IgnoreMatcher
@@ -213,12 +214,29 @@ class Carrier:
             output = self._layer(node, step, known)
             if output is not None:
                 return output, How()
-            self.supply.bring(node, known)
+            self._bring(node, step, known)
             self.cache.bring(layer for o in known.values() if isinstance(o, Chain) for layer in o.layers)
             outcome, network = self._make(node, step, known)
         ref = LayerRef(parse_digest(outcome.diff_id), outcome.blob, outcome.size)
         chain = self._base(step, known).on_top(ref, node.info.title, network)
         return chain, How(outcome.size, outcome.mended)
+
+    def _bring(self, node: Node, step: FileOp | Run, known: dict[int, Output]) -> None:
+        """Bring what a step needs; what a process will run on is unpacked while the rest arrives."""
+        layers = [x for x in self._base(step, known).layers if self.supply.base(x.diff_id) is not None]
+        diff_ids = [layer.diff_id for layer in layers]
+        if isinstance(step, Run) and len(layers) > 1 and self.supply.lacks(diff_ids):
+            from buildtool.executor.ahead import Ahead
+
+            def unpack(chain: ChainTree) -> None:
+                self._send(node, SnapshotWork(chain))
+
+            def there(layer: LayerRef) -> bool:
+                return not self.supply.lacks([layer.diff_id])
+
+            with Ahead(layers, there, unpack) as ahead:
+                self.supply.bring_bases(diff_ids, ahead.arrived)
+        self.supply.bring(node, known)
 
     def _make(self, node: Node, step: FileOp | Run, known: dict[int, Output]) -> tuple[Outcome, Reached]:
         keys = self._keys(step, known)

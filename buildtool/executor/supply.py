@@ -117,16 +117,28 @@ class Supply:
         found = self._bases.get(diff_id)
         return None if found is None else found[2]
 
-    def bring_bases(self, diff_ids: Sequence[Digest]) -> None:
-        """See to it that the layers of base images among these are in the store, fetching side by side."""
+    def lacks(self, diff_ids: Sequence[Digest]) -> bool:
+        """Whether a layer of a base image among these is not in the store."""
+        found = [self._bases[diff_id][2] for diff_id in diff_ids if diff_id in self._bases]
+        return not all(self._store.blobs.has(layer.digest) for layer in found)
+
+    def bring_bases(
+        self, diff_ids: Sequence[Digest], arrived: Callable[[Digest], None] = lambda diff_id: None
+    ) -> None:
+        """See to it that the layers of base images among these are in the store, fetching side by side.
+
+        `arrived` hears of each that is fetched, from many threads.
+        """
         by_source: dict[int, list[Digest]] = {}
         for diff_id in dict.fromkeys(diff_ids):
             if diff_id in self._bases and not self._store.blobs.has(self._bases[diff_id][2].digest):
                 by_source.setdefault(self._bases[diff_id][0].info.number, []).append(diff_id)
         for missing in by_source.values():
-            self._bring_layers([self._bases[diff_id] for diff_id in missing])
+            self._bring_layers([self._bases[diff_id] for diff_id in missing], arrived)
 
-    def _bring_layers(self, missing: Sequence[tuple[Node, ImageSource, BaseLayer]]) -> None:
+    def _bring_layers(
+        self, missing: Sequence[tuple[Node, ImageSource, BaseLayer]], arrived: Callable[[Digest], None]
+    ) -> None:
         """Fetch layers of one base image, each once however many steps wait for it."""
         info = missing[0][0].info
         size = sum(layer.size for _, _, layer in missing)
@@ -139,6 +151,7 @@ class Supply:
             with only_one:
                 if not self._store.blobs.has(layer.digest):
                     self._fetcher.fetch_layer(source, layer.digest, tally.of(layer.digest))
+            arrived(layer.diff_id)
 
         begun = time.monotonic()
         self._progress.started(info)

@@ -274,7 +274,13 @@ class FlattenWork(msgspec.Struct, frozen=True, tag="flatten"):
     chain: ChainTree
 
 
-Spec: TypeAlias = FileWork | RunWork | LaunchWork | CompressWork | FlattenWork
+class SnapshotWork(msgspec.Struct, frozen=True, tag="snapshot"):
+    """Make the snapshots of a chain, all of whose layers are in the store."""
+
+    chain: ChainTree
+
+
+Spec: TypeAlias = FileWork | RunWork | LaunchWork | CompressWork | FlattenWork | SnapshotWork
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from buildtool.executor.work import (
     Outcome,
     Request,
     RunWork,
+    SnapshotWork,
     Spec,
     failure_of,
 )
@@ -56,6 +57,9 @@ def carry_out(spec: Spec, shop: Workshop, observer: Observer) -> Outcome:
         from buildtool.executor.steps import flatten
 
         return flatten.carry_out(spec, shop, observer)
+    if isinstance(spec, SnapshotWork):
+        shop.snapshots(spec.chain, observer)
+        return Outcome()
     raise TypeError(type(spec).__name__)
 
 
