@@ -22,6 +22,7 @@ def command(listen: str, logins: str, read_only: bool, verbose: bool) -> None:
     The image app:1 of the store is HOST:PORT/app:1 there. A login may also be given as USER:PASSWORD in
     $BUILDTOOL_SERVE_LOGIN; without one, only addresses of this machine are listened at.
     """
+    from buildtool.cli.progress.wording import printable
     from buildtool.registry.place import is_loopback
     from buildtool.registry.serve import Server
     from buildtool.store import Store
@@ -42,7 +43,7 @@ def command(listen: str, logins: str, read_only: bool, verbose: bool) -> None:
                 store,
                 logins=known,
                 read_only=read_only,
-                told=lambda line: click.echo(line, err=True) if verbose else None,
+                told=lambda line: click.echo(printable(line), err=True) if verbose else None,
             )
         except OSError as error:
             raise BuildError(

@@ -59,8 +59,9 @@ class Shelf:
         self.store = store
 
     def repositories(self) -> list[str]:
-        """The names of all repositories that have something, in order."""
-        return sorted({_path_of(name) for name in self.store.refs.all()})
+        """The repositories that have something, in order, as far as one can be called so."""
+        paths = {_path_of(name) for name in self.store.refs.all()}
+        return sorted(path for path in paths if _NAME.fullmatch(path))
 
     def tags(self, path: str) -> list[str]:
         """The tags of a repository, in order."""
@@ -148,7 +149,7 @@ class Shelf:
     def delete_blob(self, digest: str) -> None:
         """Remove a blob that no image needs; Refused with 404, or 405 where one does."""
         found, _ = self.blob_size(digest)
-        for path in self.repositories():
+        for path in {_path_of(name) for name in self.store.refs.all()}:
             for manifest, media_type in self._manifests(path):
                 data = self.store.blobs.read(manifest, LARGEST_DOCUMENT)
                 document = decode_manifest(data, media_type, manifest)

@@ -413,6 +413,16 @@ def test_what_is_refused(client: Client, method: str, path: str, status: int) ->
     assert reply.code
 
 
+def test_names_with_a_port_are_no_repositories(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "store")) as store, served(store) as address:
+        client = Client(address)
+        put_image(client, "1")
+        store.refs.set("host:5000/app:1", store.refs.all()[f"{NAME}:1"], len(IMAGE), MANIFEST)
+        assert client("GET", "/v2/_catalog").json == {"repositories": [NAME]}
+        client("DELETE", f"/v2/{NAME}/manifests/1")
+        assert client("DELETE", f"/v2/{NAME}/blobs/{digest_of(LAYER)}").status == 405
+
+
 def test_a_page_of_the_web_cannot_speak_to_it(client: Client) -> None:
     assert client("GET", "/v2/", headers={"Host": "rebound.example.com"}).code == "DENIED"
     assert client("GET", "/v2/", headers={"Host": "localhost:5000"}).status == 200
