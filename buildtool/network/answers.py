@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 
 from buildtool.digest import Digest
+from buildtool.lock.debian import ARCHIVES
 from buildtool.lock.exchanges import Asked, Exchange
 from buildtool.network.asking import Asking
 
@@ -21,6 +22,8 @@ KEPT = (
     "location",
     "www-authenticate",
 )
+#: What the mirrors of these archives say each in its own way, and no client of theirs reads.
+_IDLE = {archive: frozenset(("content-type",)) for archive in ARCHIVES}
 _Known = tuple[str, str, Digest | None]
 
 
@@ -36,8 +39,30 @@ class Answers:
         self._known: dict[_Known, list[Exchange]] = {}
         self._given: dict[Asked, Exchange] = {}
         self._lock = threading.Lock()
+        self._archived: dict[str, set[str]] = {}
         for exchange in known:
             self._known.setdefault(_key(exchange), []).append(exchange)
+            archive, _, path = exchange.place.partition(":")
+            if archive not in ("http", "https"):
+                self._archived.setdefault(path, set()).add(exchange.place)
+        self._places = frozenset(place for _, place, _ in self._known)
+
+    def recorded_as(self, address: str) -> str:
+        """The place that an address of a strict replay was recorded as, itself if that cannot be told.
+
+        A mirror that writes its own address into pages leads here on machines whose routes do
+        not know it.  What it leads to was recorded as a file of an archive, and the archive's
+        path ends the address: the longest end that is one archive's counts.  A single name is
+        too little to go by; `design/network.md` tells why this is safe.
+        """
+        if not self._strict or address in self._places:
+            return address
+        path, mark, query = address.split("/", 3)[3].partition("?")
+        while "/" in path.rstrip("/"):
+            if places := self._archived.get(path + mark + query):
+                return next(iter(places)) if len(places) == 1 else address
+            path = path.partition("/")[2]
+        return address
 
     def find(self, asking: Asking) -> Exchange | None:
         """What answers the request, which counts as given from now on; None if it is not known."""
@@ -76,6 +101,12 @@ def _order(exchange: Exchange) -> tuple[str, str, str, tuple[tuple[str, str], ..
 def keeps(status: int) -> bool:
     """Whether an answer of this status is recorded."""
     return status < 500 and status not in FLEETING
+
+
+def kept(place: str) -> Iterable[str]:
+    """The headers that are kept of an answer from a place, by lower-case name."""
+    idle = _IDLE.get(place.partition(":")[0], frozenset())
+    return (name for name in KEPT if name not in idle)
 
 
 def chosen_by(asking: Asking, vary: str) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,8 @@ from buildtool.store import Blobs
 
 _CHUNK = 1 << 20
 _MOST_REFUSED = 1000
+#: Answers that are received at once, each with a thread and three open files.
+_MOST_RECEIVED = 128
 _OFFLINE_HINT = "build without --offline once, or give it a bundle that has the body (--bundle)"
 _STRICT_HINT = (
     "the step is the one in the lock, and asks for something else than it did; "
@@ -76,15 +78,27 @@ class Followed:
 
 
 class Desk:
-    """Answers the requests of one step; any number of threads ask it."""
+    """Answers the requests of one step; any number of threads ask it.
 
-    def __init__(self, settings: Settings, answers: Answers, outward: Outward, blobs: Blobs) -> None:
+    At most `most` answers are on their way from outside at once; who asks for more waits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        answers: Answers,
+        outward: Outward,
+        blobs: Blobs,
+        *,
+        most: int = _MOST_RECEIVED,
+    ) -> None:
         self._settings = settings
         self._answers = answers
         self._outward = outward
         self._blobs = blobs
         self._routes = Routes(settings.routes)
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(most)
         self._receiving: dict[tuple[object, ...], Recording] = {}
         self._threads: list[threading.Thread] = []
         self._stopped = threading.Event()
@@ -94,7 +108,8 @@ class Desk:
 
     def place(self, url: str) -> str:
         """What an address is known by."""
-        return self._routes.place(url)
+        place = self._routes.place(url)
+        return place if self._routes.is_archive(place) else self._answers.recorded_as(place)
 
     def answer(self, asking: Asking, body: IO[bytes] | None) -> Given:
         """What answers the request; `body` is closed when it is no longer needed.  Broken for a refusal."""
@@ -133,19 +148,31 @@ class Desk:
     def _record(
         self, key: tuple[object, ...], asking: Asking, exchange: Exchange | None, body: IO[bytes] | None
     ) -> Given:
+        self._room.acquire()
         with self._lock:
-            # Another thread may have begun meanwhile.
             recording = self._receiving.get(key)
-            if recording is not None and recording.follow():
-                _close(body)
-                return Followed(recording)
-            recording = Recording(asking, exchange, self._stopped)
-            recording.follow()
-            thread = threading.Thread(target=self._receive, args=(key, recording, body), daemon=True)
+            has_begun = recording is not None and recording.follow()
+            if not has_begun and self._answers.find(asking) is exchange:
+                return self._begin(key, Recording(asking, exchange, self._stopped), body)
+        # Another thread has begun, or even ended, while this one waited.
+        self._room.release()
+        if recording is None or not has_begun:
+            return self.answer(asking, body)
+        _close(body)
+        return Followed(recording)
+
+    def _begin(self, key: tuple[object, ...], recording: Recording, body: IO[bytes] | None) -> Followed:
+        """Let a thread receive; the lock is held, and there is room for it."""
+        recording.follow()
+        thread = threading.Thread(target=self._receive, args=(key, recording, body), daemon=True)
+        try:
             # It takes the lock to leave, so it cannot have left before it is known.
             thread.start()
-            self._threads.append(thread)
-            self._receiving[key] = recording
+        except RuntimeError:
+            self._room.release()
+            raise
+        self._threads.append(thread)
+        self._receiving[key] = recording
         return Followed(recording)
 
     def _receive(self, key: tuple[object, ...], recording: Recording, body: IO[bytes] | None) -> None:
@@ -153,6 +180,7 @@ class Desk:
             recording.receive(lambda: self._ask(recording, body), self._blobs, self._received)
         finally:
             _close(body)
+            self._room.release()
             with self._lock:
                 self._receiving.pop(key, None)
             if recording.error is not None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BACKLOG = 256
+#: Connections that are served at once, each by a thread: with what they receive and read they fit
+#: into the 1,024 open files that a process commonly may have.
+_MOST_CLIENTS = 256
 _HANDSHAKE = 60.0
 
 
@@ -48,9 +51,13 @@ class Internet:
                 ended = sandbox.run(process, root, output, cancel, stop=internet.failed)
             internet.check()                    # raises BuildError
             exchanges = internet.exchanges      # complete only after the `with`
+
+    `most` connections are served at once; the next ones wait until one of them is closed.
     """
 
-    def __init__(self, namespace: Namespace, settings: Settings, store: Store) -> None:
+    def __init__(
+        self, namespace: Namespace, settings: Settings, store: Store, *, most: int = _MOST_CLIENTS
+    ) -> None:
         self._namespace = namespace
         self._settings = settings
         self._answers = Answers(settings.known, strict=settings.strict)
@@ -59,12 +66,16 @@ class Internet:
         self._names = Names()
         self._certificates = Certificates(authority(settings.authority))
         self._selector = selectors.DefaultSelector()
+        self._servers: list[tuple[socket.socket, Callable[[], None]]] = []
+        self._is_open = False
+        self._ended = threading.Event()
+        self._most = most
         self._clients: set[socket.socket] = set()
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Internet":
         self._wake, self._woken = socket.socketpair()
-        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda: self._woken.recv(4096))
         try:
             self._namespace.inside(self._listen)
         except BaseException:
@@ -78,6 +89,8 @@ class Internet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
         """Stop answering; what is on its way into the store is waited for, unless there was an error."""
+        with self._lock:
+            self._ended.set()
         self._wake.send(b"x")
         self._thread.join()
         self._close()
@@ -126,7 +139,7 @@ class Internet:
             (443, partial(self._serve, "https")),
         ):
             server = _server(port)
-            self._selector.register(server, selectors.EVENT_READ, partial(self._accept, server, serve))
+            self._servers.append((server, partial(self._accept, server, serve)))
         datagrams = nameserver.datagram_socket()
         answer = partial(nameserver.answer_datagram, datagrams, self._names)
         self._selector.register(datagrams, selectors.EVENT_READ, answer)
@@ -134,13 +147,30 @@ class Internet:
         self._selector.register(seen, selectors.EVENT_READ, partial(self._notice, seen))
 
     def _attend(self) -> None:
-        while True:
+        while not self._ended.is_set():
+            self._open()
             for key, _ in self._selector.select():
-                if key.data is None:
-                    return
                 key.data()
 
+    def _open(self) -> None:
+        """Look at the servers while there is room, and not otherwise: who comes then waits in the backlog."""
+        is_open = self._has_room()
+        if is_open == self._is_open:
+            return
+        self._is_open = is_open
+        for server, accept in self._servers:
+            if is_open:
+                self._selector.register(server, selectors.EVENT_READ, accept)
+            else:
+                self._selector.unregister(server)
+
+    def _has_room(self) -> bool:
+        with self._lock:
+            return len(self._clients) < self._most
+
     def _close(self) -> None:
+        for server, _ in self._servers:
+            server.close()
         for key in tuple(self._selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
@@ -148,6 +178,8 @@ class Internet:
         self._wake.close()
 
     def _accept(self, server: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+        if not self._has_room():
+            return
         try:
             client, _ = server.accept()
         except OSError:
@@ -159,24 +191,31 @@ class Internet:
             client.close()
             return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._clients.add(client)
         try:
             threading.Thread(target=self._attended, args=(client, serve), daemon=True).start()
         except RuntimeError:
             # No more threads: this client is turned away, the others are served.
-            client.close()
+            self._leave(client)
 
     def _attended(self, client: socket.socket, serve: Callable[[socket.socket], None]) -> None:
-        with self._lock:
-            self._clients.add(client)
         try:
             serve(client)
         except OSError:
             # A client that goes away is its own business.
             return
         finally:
-            with self._lock:
-                self._clients.discard(client)
-            client.close()
+            self._leave(client)
+
+    def _leave(self, client: socket.socket) -> None:
+        """Close a client's connection, and let the next one in that waits."""
+        client.close()
+        with self._lock:
+            was_full = len(self._clients) >= self._most
+            self._clients.discard(client)
+            if was_full and not self._ended.is_set():
+                self._wake.send(b"x")
 
     def _serve(self, scheme: str, client: socket.socket) -> None:
         from buildtool.network.serving import Serving

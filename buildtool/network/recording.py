@@ -19,7 +19,7 @@ from buildtool.address import public, shown
 from buildtool.diag import BuildError
 from buildtool.digest import Digest
 from buildtool.lock.exchanges import Exchange
-from buildtool.network.answers import KEPT, chosen_by, keeps
+from buildtool.network.answers import chosen_by, keeps, kept
 from buildtool.network.asking import Asking
 from buildtool.store import Blobs
 
@@ -225,7 +225,7 @@ _CHANGED = "what is there now is not what was recorded"
 def _head(asking: Asking, answer: Answer) -> Head:
     headers = [
         (name, ", ".join(_written(name, v) for v in values))
-        for name in KEPT
+        for name in kept(asking.place)
         if (values := answer.header(name))
     ]
     if answer.length is None and _has_body(asking.method, answer.status):

@@ -1,9 +1,13 @@
 """Unmodified clients in a namespace whose internet is recorded."""
 
 import os
+import select
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +214,36 @@ def test_many_downloads_at_once(world: Outside, machine: Machine) -> None:
     )  # fmt: skip
     assert done.stdout.split() == ["200"] * 60
     assert len(machine.internet.exchanges) == 60
+
+
+def test_a_client_too_many_waits_for_another_to_leave(
+    world: Outside, store: Store, settings: Settings
+) -> None:
+    world.pages["http://192.0.2.1/a"] = b"plain"
+    with (
+        Isolated(everywhere=True) as namespace,
+        Internet(namespace, settings, store, most=2),
+        ExitStack() as clients,
+    ):
+
+        def client() -> socket.socket:
+            connect = partial(socket.create_connection, ("192.0.2.1", 80), 20)
+            found = clients.enter_context(namespace.inside(connect))
+            found.sendall(b"GET /a HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n")
+            return found
+
+        first, second = client(), client()
+        assert first.recv(1000).startswith(b"HTTP/1.1 200")
+        assert second.recv(1000).startswith(b"HTTP/1.1 200")
+        third, fourth = client(), client()
+        assert select.select([third, fourth], [], [], 0.2)[0] == []
+        # Names are still told.
+        assert namespace.inside(partial(subprocess.run, ["getent", "ahostsv4", "a.example"])).returncode == 0
+        first.close()
+        assert third.recv(1000).startswith(b"HTTP/1.1 200")
+        assert select.select([fourth], [], [], 0.2)[0] == []
+        second.close()
+        assert fourth.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_nothing_is_left_running(store: Store, settings: Settings, count_threads: Callable[[], Any]) -> None:

@@ -1,5 +1,6 @@
 """What replays from where, and what is refused: missing, changed and damaged bodies, and credentials."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from buildtool.diag import BuildError
 from buildtool.digest import sha256
 from buildtool.lock.exchanges import Exchange
+from buildtool.network.desk import Desk
+from buildtool.network.outward import Outward
 from buildtool.network.settings import Route
+from buildtool.proxy import Proxies
 from buildtool.store import Store
 from tests.support.upstream import Call, Outside, chunked, redirect, truncated
 from tests.unit.network.conftest import Step
@@ -259,3 +263,29 @@ def test_a_full_disk_is_an_error(
     assert codes(recording) == ["disk-full"]
     monkeypatch.undo()
     assert list(store.blobs.digests()) == []
+
+
+def test_no_more_answers_are_received_at_once_than_there_is_room_for(
+    world: Outside, recording: Step, store: Store
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    here, most_here = [], []
+
+    def page(call: Call) -> None:
+        here.append(call)
+        most_here.append(len(here))
+        time.sleep(0.05)
+        here.remove(call)
+        call.reply(200, call.url.encode())
+
+    for n in range(6):
+        world.pages[f"http://example.org/{n}"] = page
+    out = Outward(Proxies(dict(world.proxies), ""), silence=5)
+    recording.desk = Desk(recording.settings, recording.answers, out, store.blobs, most=2)
+    with ThreadPoolExecutor(12) as pool:
+        # Each page is asked for twice: who waited finds what was recorded meanwhile.
+        bodies = list(pool.map(lambda n: recording.get(f"/{n % 6}")[2], range(12)))
+    assert bodies == [b"http://example.org/%d" % (n % 6) for n in range(12)]
+    assert max(most_here) <= 2
+    assert len(world.asked) == len(recording.exchanges) == 6
