@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from buildtool.layers.descriptor import names_in
 from buildtool.layers.finish import SECOND, Upper
 from buildtool.layers.gitindex import forgetful
+from buildtool.layers.npmindex import settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,25 @@ def _drop_written(tree: Upper, paths: tuple[bytes, ...]) -> Iterator[bytes]:
 def _git_index(tree: Upper) -> Iterator[bytes]:
     """Take times and inode numbers of files out of the indexes of git; git compares contents, once."""
     indexes = [path for path, _, _ in tree.walk() if path.endswith(b"/index") and b".git/" in path]
-    found = [(path, status) for path in indexes if (status := tree.written(path)) is not None]
+    return _rewrite_written(tree, indexes, forgetful)
+
+
+def _rewrite_written(
+    tree: Upper, paths: Iterable[bytes], mend: Callable[[bytes], bytes | None]
+) -> Iterator[bytes]:
+    """Put what `mend` makes of them, unless that is None, into those files that the step wrote."""
+    found = [(path, status) for path in paths if (status := tree.written(path)) is not None]
     for path, status in sorted(found):
         fd = tree.open(path, os.O_RDWR) if status.st_size <= _LARGEST_INDEX else None
         if fd is None:
             continue
         with open(fd, "r+b") as file:
             data = file.read()
-            mended = forgetful(data)
+            mended = mend(data)
             if mended is None or mended == data:
                 continue
             os.pwrite(fd, mended, 0)
+            os.ftruncate(fd, len(mended))
             os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
         yield path
 
@@ -83,11 +92,24 @@ def _machine_id(tree: Upper) -> Iterator[bytes]:
             yield path
 
 
+def _npm_cache(tree: Upper) -> Iterator[bytes]:
+    """Put the index of npm's cache in order, each entry once, and drop what npm left there half done."""
+    paths = [path for path, _, _ in tree.walk() if b"/_cacache/" in path]
+    yield from _drop_written(tree, tuple(sorted(path for path in paths if b"/_cacache/tmp/" in path)))
+    yield from _rewrite_written(tree, (path for path in paths if b"/_cacache/index-v5/" in path), settled)
+
+
 def _npm_logs(tree: Upper) -> Iterator[bytes]:
     """Drop npm's logs of its own runs, which hold process ids and durations."""
     for home in (b"root", *(b"home/" + name for name in _names(tree, b"home"))):
         folder = home + b"/.npm/_logs"
         yield from _drop_written(tree, tuple(folder + b"/" + name for name in _names(tree, folder)))
+
+
+def _pip_wheels(tree: Upper) -> Iterator[bytes]:
+    """Drop wheels that pip built itself and kept, which hold the times at which their files were made."""
+    paths = [path for path, _, _ in tree.walk() if b"/.cache/pip/wheels/" in path]
+    return _drop_written(tree, tuple(sorted(path for path in paths if path.endswith(b".whl"))))
 
 
 def _names(tree: Upper, path: bytes) -> list[bytes]:
@@ -169,7 +191,9 @@ FINISHERS = {
         Finisher("git-index", 1, _git_index),
         Finisher("ldconfig-aux-cache", 1, _ldconfig_aux_cache),
         Finisher("machine-id", 1, _machine_id),
+        Finisher("npm-cache", 1, _npm_cache),
         Finisher("npm-logs", 1, _npm_logs),
+        Finisher("pip-wheels", 1, _pip_wheels),
         Finisher("pyc-mtime", 1, _pyc_mtime),
     )
 }

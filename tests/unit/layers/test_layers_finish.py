@@ -16,6 +16,7 @@ from buildtool.layers.changes import changes
 from buildtool.layers.finish import FinishSpec, Mended, finish
 from buildtool.layers.finishers import FINISHERS
 from buildtool.layers.tree import Stack
+from tests.support.cacache import entry
 from tests.support.layers import EPOCH, file, folder, snapshot, told
 
 pytestmark = pytest.mark.root
@@ -206,6 +207,33 @@ def test_logs_of_npm_are_dropped(up):
         b"home/node/.npm/_logs/2026-debug-0.log",
     ]
     assert os.listdir(up / "home/node/.npm/_logs") == ["old.log"]
+
+
+def test_the_index_of_npms_cache_is_put_in_order_wherever_it_lies(up):
+    early, late = entry("pkg", 1), entry("other", 2)
+    bucket = put(up / "srv/cache/_cacache/index-v5/7f/c3/dc06", late + early + late)
+    put(up / "root/.npm/_cacache/index-v5/00/60/6a22", early, seconds=7)
+    put(up / "root/.npm/_cacache/tmp/1f0c8e2d", b"half")
+    put(up / "root/.npm/_cacache/content-v2/sha512/01/35/94bf", b"package")
+    report, paths = finished(up, finishers=("npm-cache",))
+    assert [mended.path for mended in report.mended] == [
+        b"root/.npm/_cacache/tmp/1f0c8e2d",
+        b"srv/cache/_cacache/index-v5/7f/c3/dc06",
+    ]
+    assert bucket.read_bytes() == early + late
+    assert bucket.stat().st_mtime == CLOCK
+    assert b"root/.npm/_cacache/content-v2/sha512/01/35/94bf" in paths
+    assert finished(up, finishers=("npm-cache",))[0].mended == ()
+
+
+def test_wheels_that_pip_built_are_dropped_and_nothing_else_of_its_cache(up):
+    wheel = put(up / "root/.cache/pip/wheels/83/89/docopt-0.6.2-py2.py3-none-any.whl", b"PK")
+    put(up / "root/.cache/pip/wheels/83/89/origin.json", b"{}")
+    put(up / "root/.cache/pip/wheels/44/older.whl", b"PK", seconds=7)
+    put(up / "wheels/docopt-0.6.2-py2.py3-none-any.whl", b"PK")
+    report, _ = finished(up, finishers=("pip-wheels",))
+    assert report.mended == (Mended("pip-wheels", bytes(wheel.relative_to(up))),)
+    assert os.listdir(wheel.parent) == ["origin.json"]
 
 
 def test_a_machine_id_that_is_a_link_is_left_alone(up, tmp_path):
