@@ -47,9 +47,9 @@ class Step:
         thread = threading.Thread(target=serve)
         thread.start()
         with ours:
-            ours.settimeout(20)
+            ours.settimeout(60)
             yield ours
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
     def talk(self, request: bytes, **more: Any) -> bytes:

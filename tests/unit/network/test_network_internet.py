@@ -41,7 +41,7 @@ class Machine:
             pytest.skip(f"no {argv[0]}")
         own = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env}
         return self.namespace.inside(
-            lambda: subprocess.run(argv, capture_output=True, text=True, env=own, timeout=60)
+            lambda: subprocess.run(argv, capture_output=True, text=True, env=own, timeout=120)
         )
 
     def curl(self, *argv: str) -> str:
@@ -227,7 +227,7 @@ def test_a_client_too_many_waits_for_another_to_leave(
     ):
 
         def client() -> socket.socket:
-            connect = partial(socket.create_connection, ("192.0.2.1", 80), 20)
+            connect = partial(socket.create_connection, ("192.0.2.1", 80), 60)
             found = clients.enter_context(namespace.inside(connect))
             found.sendall(b"GET /a HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n")
             return found
