@@ -182,7 +182,7 @@ def world(shared: Path) -> World:
             targets = [f":{stage}" for stage in _STAGES]
             made.buildtool("lock", "bundle", "../bundle", *targets)
             shutil.rmtree(made.store)
-            options = ("--offline", "--no-cache", "--bundle", "../bundle")
+            options = ("--offline", "--bundle", "../bundle")
             made.build("replayed", *options, prefix=("unshare", "--net"), **clock("+400d"))
             shutil.rmtree(made.store)
             (made.folder / "done").touch()
