@@ -45,12 +45,7 @@ DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: Docker's environment of a step has these beside the image's own; ours, short and documented.
-STEP_ENV = (
-    ("PYTHONHASHSEED", "0"),
-    ("PERL_HASH_SEED", "0"),
-    ("NODE_DISABLE_COMPILE_CACHE", "1"),
-    ("NPM_CONFIG_UPDATE_NOTIFIER", "false"),
-)
+STEP_ENV = (("PYTHONHASHSEED", "0"), ("PERL_HASH_SEED", "0"))
 
 #: What is mended in the files that a step wrote unless it is turned off (docs/design/finishers.md).
 FINISHERS = (
@@ -58,6 +53,7 @@ FINISHERS = (
     "git-index",
     "ldconfig-aux-cache",
     "machine-id",
+    "node-compile-cache",
     "npm-cache",
     "npm-logs",
     "pip-wheels",

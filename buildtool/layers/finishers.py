@@ -92,6 +92,12 @@ def _machine_id(tree: Upper) -> Iterator[bytes]:
             yield path
 
 
+def _node_compile_cache(tree: Upper) -> Iterator[bytes]:
+    """Drop what node keeps of compiled code in its default place: it is other bytes in each run."""
+    paths = [path for path, _, _ in tree.walk() if path.startswith(b"tmp/node-compile-cache/")]
+    return _drop_written(tree, tuple(sorted(paths)))
+
+
 def _npm_cache(tree: Upper) -> Iterator[bytes]:
     """Put the index of npm's cache in order, each entry once, and drop what npm left there half done."""
     paths = [path for path, _, _ in tree.walk() if b"/_cacache/" in path]
@@ -191,6 +197,7 @@ FINISHERS = {
         Finisher("git-index", 1, _git_index),
         Finisher("ldconfig-aux-cache", 1, _ldconfig_aux_cache),
         Finisher("machine-id", 1, _machine_id),
+        Finisher("node-compile-cache", 1, _node_compile_cache),
         Finisher("npm-cache", 1, _npm_cache),
         Finisher("npm-logs", 1, _npm_logs),
         Finisher("pip-wheels", 1, _pip_wheels),

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Start = Callable[[Callable[[], bool] | None], Ended]
 
 
+#: What npm would do beside its work, and not the same way twice (decision 0106).
+_SWITCHES = (("NODE_DISABLE_COMPILE_CACHE", "1"), ("NPM_CONFIG_UPDATE_NOTIFIER", "false"))
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How a process ended, what it exchanged, and what it was refused, empty for nothing."""
@@ -44,11 +48,11 @@ class Reach:
         return [] if self.trust is None else [self.trust.lower]
 
     def seen(self, seen: Seen) -> Seen:
-        """What the process gets to see, with what it needs in order to trust us."""
+        """What the process gets to see, with what it needs to trust us, and to ask the same each time."""
         if self.trust is None:
             return seen
         own = {name for name, _ in (*self.work.env, *seen.env)}
-        env = (pair for pair in self.trust.env if pair[0] not in own)
+        env = (pair for pair in (*self.trust.env, *_SWITCHES) if pair[0] not in own)
         file = HostMount(self.trust.target, kind="data", data=self.trust.file, mode=0o444)
         return replace(seen, mounts=(*seen.mounts, file), env=(*seen.env, *env))
 

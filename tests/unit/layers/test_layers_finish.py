@@ -317,3 +317,11 @@ def test_finishing_twice_changes_nothing(up):
     second = finished(up, finishers=tuple(FINISHERS))
     assert first[1] == second[1]
     assert second[0].mended == ()
+
+
+def test_compiled_code_that_node_kept_is_dropped(up):
+    kept = put(up / "tmp/node-compile-cache/v22.13.1-x64-0/0a1b2c3d", b"code")
+    own = put(up / "srv/node-compile-cache/0a1b2c3d", b"code")
+    report, _ = finished(up, finishers=("node-compile-cache",))
+    assert report.mended == (Mended("node-compile-cache", bytes(kept.relative_to(up))),)
+    assert own.exists()
