@@ -11,6 +11,7 @@ from buildtool.digest import Digest
 from buildtool.lock.exchanges import Exchange
 from buildtool.network.answers import Answers, keeps
 from buildtool.network.asking import Asking, Routes
+from buildtool.network.cookies import Cookies
 from buildtool.network.outward import Outward, Response
 from buildtool.network.recording import Broken, Head, Recording
 from buildtool.network.settings import Refused, Settings
@@ -105,6 +106,7 @@ class Desk:
         self._refused: dict[str, tuple[Refused, str]] = {}
         #: Addresses with the credentials that a redirect gave them, by place.
         self._signed: dict[str, str] = {}
+        self._cookies = Cookies()
 
     def place(self, url: str) -> str:
         """What an address is known by."""
@@ -113,6 +115,7 @@ class Desk:
 
     def answer(self, asking: Asking, body: IO[bytes] | None) -> Given:
         """What answers the request; `body` is closed when it is no longer needed.  Broken for a refusal."""
+        asking = self._cookies.shown(asking)
         key = (asking.method, asking.place, asking.request, asking.choosing, asking.authorized)
         with self._lock:
             recording = self._receiving.get(key)
@@ -192,6 +195,7 @@ class Desk:
         is_archive = self._routes.is_archive(asking.place)
         addresses = self._routes.addresses(asking.place, url, was_recorded=recording.expect is not None)
         response = self._outward.ask(asking, addresses, body, is_archive=is_archive)
+        self._cookies.keep(response.url, response.header("set-cookie"))
         for location in response.header("location"):
             target = urljoin(response.url, location)
             if public(target) != target:

@@ -56,15 +56,11 @@ class _NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An answer without its body: `size` is None where it is not known yet.
-
-    `headers` are those that clients get; `passing` more of them that are never written down.
-    """
+    """An answer without its body: its `size`, None where it is not known yet, and the headers for clients."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     size: int | None
-    passing: tuple[tuple[str, str], ...] = ()
 
 
 class Recording:
@@ -231,8 +227,7 @@ def _head(asking: Asking, answer: Answer) -> Head:
     if answer.length is None and _has_body(asking.method, answer.status):
         # How long it is was not known while recording: clients are told as little at replay.
         headers.append(("transfer-encoding", "chunked"))
-    passing = tuple(("set-cookie", value) for value in answer.header("set-cookie"))
-    return Head(answer.status, tuple(sorted(headers)), answer.length, passing)
+    return Head(answer.status, tuple(sorted(headers)), answer.length)
 
 
 def _written(name: str, value: str) -> str:

@@ -170,7 +170,7 @@ class Serving:
 
     def _headers(self, head: Head) -> Headers:
         found = [(b"Date", self._date)]
-        for name, value in (*head.headers, *head.passing):
+        for name, value in head.headers:
             found.append((name.title().encode(), value.encode("latin-1", "replace")))
         return found
 
