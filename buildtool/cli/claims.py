@@ -20,6 +20,12 @@ _HOW = (
         metavar="NAME[,...]",
         help="What to change in the second world; -NAME leaves one out. [default: all]",
     ),
+    click.option(
+        "--perturb-env",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Give a variable of yours another value there, too.",
+    ),
     click.option("--rounds", type=click.IntRange(0, 100), metavar="N", help="Second builds. [default: 1]"),
     click.option("--source", default="", metavar="FOLDER", help="The sources of IMAGE. [default: .]"),
     click.option(
@@ -38,9 +44,10 @@ def claim_options(command: F) -> F:
 def how_of(ctx: click.Context, *, bisect: bool = True, form: str = "text") -> "How":
     """How to build again; BuildError `bad-usage`."""
     from buildtool.cli.verifying import How
-    from buildtool.verify.perturb import choose
+    from buildtool.verify.perturb import choose, variable
 
-    return How(choose(ctx.params["perturb"]), ctx.params["rounds"], bisect, form)
+    perturbations = choose(ctx.params["perturb"]) + tuple(map(variable, ctx.params["perturb_env"]))
+    return How(perturbations, ctx.params["rounds"], bisect, form)
 
 
 def claim_of(ctx: click.Context) -> "Claim":

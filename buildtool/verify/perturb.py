@@ -249,3 +249,16 @@ def choose(texts: Sequence[str]) -> tuple[Perturbation, ...]:
             raise BuildError("bad-usage", f"there is no perturbation {name!r}", hint=hint)
     wanted = [name for name in names if not name.startswith("-")] or list(known)
     return tuple(known[name] for name in known if name in wanted and f"-{name}" not in names)
+
+
+def variable(text: str) -> Perturbation:
+    """The perturbation that `--perturb-env NAME=VALUE` asks for: a variable of the user's has another value.
+
+    BuildError `bad-usage`.
+    """
+    name, given, value = text.partition("=")
+    if not given or not name:
+        raise BuildError(
+            "bad-usage", f"--perturb-env {text!r} is not NAME=VALUE", hint="VALUE may be empty, as in NAME="
+        )
+    return Perturbation(name, f"another value of {name}", (Surroundings(env={name: value}),))

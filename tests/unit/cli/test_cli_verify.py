@@ -79,6 +79,17 @@ def test_the_number_of_cpus_is_named(folder: Path) -> None:
     assert "  because    cpus (one CPU)\n" in done.stdout
 
 
+def test_a_variable_of_the_users_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "one")
+    run = json.dumps(["/bin/busybox", "sh", "-c", "cat /run/secrets/token > /file"])
+    mount = "--mount=type=secret,id=token"
+    (folder / "Dockerfile").write_text(f"FROM scratch\nCOPY busybox /bin/\nRUN {mount} {run}\n")
+    secret = ("--secret", "id=token,env=TOKEN")
+    done = verify(folder, ".", *secret, "--perturb", "zone,umask", "--perturb-env", "TOKEN=two")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "  because    TOKEN (another value of TOKEN)\n" in done.stdout
+
+
 def test_what_differs_by_itself_needs_no_perturbation(folder: Path) -> None:
     dockerfile(folder, RANDOM)
     done = verify(folder, "--perturb", "zone", ".")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from buildtool.diag import BuildError
-from buildtool.verify.perturb import PERTURBATIONS, Surroundings, choose, together
+from buildtool.verify.perturb import PERTURBATIONS, Surroundings, choose, together, variable
 
 
 def entered(world: dict[str, object], program: str) -> str:
@@ -35,6 +35,14 @@ def test_an_unknown_one_is_refused_with_its_neighbour() -> None:
     with pytest.raises(BuildError, match="no perturbation 'unmask'") as caught:
         choose(["unmask"])
     assert caught.value.hint == "did you mean umask?"
+
+
+def test_a_variable_of_the_users_has_another_value() -> None:
+    assert variable("A=b=c, d").world(3) == Surroundings(env={"A": "b=c, d"})
+    assert variable("A=").world(0) == Surroundings(env={"A": ""})
+    for text in ("A", "=b", ""):
+        with pytest.raises(BuildError, match="is not NAME=VALUE"):
+            variable(text)
 
 
 def test_together_they_differ_in_every_respect() -> None:
