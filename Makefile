@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
+# Where a machine sets it, every process would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak lint bench wheel grammar requirements clean
 
@@ -16,11 +19,11 @@ demo: ## build the example two ways, show digests and layers, run it
 
 test: ## all tests: lint, types and import contracts among them
 	@$(PYTHON) tools/setup.py test
-	@$(PYTEST) -n auto -m "not soak" $(ARGS)
+	@$(PYTEST) -n auto --dist worksteal -m "not soak" $(ARGS)
 
 soak: ## the heavy tests that take long
 	@$(PYTHON) tools/setup.py test
-	@$(PYTEST) -n auto -m soak $(ARGS)
+	@$(PYTEST) -n auto --dist worksteal -m soak $(ARGS)
 
 lint: ## ruff, mypy and the import contracts alone
 	@$(PYTHON) tools/setup.py test

@@ -17,6 +17,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
 
+#: Where this is set, every process that a test starts compiles all of our modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -150,13 +154,13 @@ def _copy_of_the_code(home: Path) -> str:
 
     _must(os.path.realpath(sys.executable), "-m", "venv", "--without-pip", str(home / "venv"))
     (site,) = home.glob("venv/lib/python3*/site-packages")
-    names = ("__pycache__", "*.pth", "mypy*", "ruff*", "hypothesis*", "pip*", "setuptools*", "ziglang*")
+    # A file that is being compiled has such a name, and then no longer.
+    passing = "*.pyc.*"
+    names = (passing, "*.pth", "mypy*", "ruff*", "hypothesis*", "pip*", "setuptools*", "ziglang*")
     ours = Path(click.__file__).parent.parent
     shutil.copytree(ours, site, symlinks=True, ignore=shutil.ignore_patterns(*names), dirs_exist_ok=True)
     for source, target in ((ROOT / "buildtool", "buildtool"), (ROOT / "rules", "buildtool/_rules")):
-        shutil.copytree(
-            source, site / target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
-        )
+        shutil.copytree(source, site / target, ignore=shutil.ignore_patterns(passing), dirs_exist_ok=True)
     _must("chmod", "-R", "a+rX", str(home / "venv"))
     return str(home / "venv" / "bin" / "python")
 
