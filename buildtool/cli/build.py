@@ -122,12 +122,10 @@ def command(
         if iidfile:
             write_iidfile(iidfile, built)
         if metadata_file:
-            write_metadata(metadata_file, built, request)
+            write_metadata(metadata_file, session.named(built), request)
         seconds = time.monotonic() - begun
         names = tuple(n.short for n in request.names)
         view.summary(
-            Summary(
-                built.images, names, written, built.executed, built.cached, seconds, built.indexes, pushed
-            )
+            Summary(session.named(built), names, written, built.executed, built.cached, seconds, pushed)
         )
     return 0

@@ -1,11 +1,12 @@
 """What is written about a finished build for other programs: `--iidfile` and `--metadata-file`."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError
-from buildtool.executor.api import Built, BuiltImage, BuiltIndex, BuiltStep
+from buildtool.executor.api import Built, BuiltImage, BuiltIndex, BuiltStep, Result
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -13,18 +14,20 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 
 def write_iidfile(path: str, built: Built) -> None:
     """The digest of the manifest, without a line end, as buildx writes it."""
-    found = [i.digest for i in built.indexes] or [i.manifest for i in built.images]
-    if len(found) != 1:
+    if len(built.results) != 1:
         raise BuildError("bad-usage", "--iidfile is for one image, and here are several")
-    _write(path, str(found[0]))
+    _write(path, str(built.results[0].digest))
 
 
-def write_metadata(path: str, built: Built, request: BuildRequest) -> None:
-    """buildx's keys, and ours: `hermetic`, and every process of the image; a list for several images."""
+def write_metadata(path: str, results: Sequence[tuple[str, Result]], request: BuildRequest) -> None:
+    """buildx's keys, and ours: `target`, `hermetic`, every process of it; a list for several results."""
     import json
 
-    records = [index_metadata(index, request) for index in built.indexes]
-    records = records or [metadata_of(image, request) for image in built.images]
+    records = [
+        (index_metadata(result, request) if isinstance(result, BuiltIndex) else metadata_of(result, request))
+        | ({"target": target} if target else {})
+        for target, result in results
+    ]
     document: Any = records[0] if len(records) == 1 else records
     _write(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
 

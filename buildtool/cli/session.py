@@ -21,7 +21,7 @@ from buildtool.cli.request import BuildRequest, DockerfileSubject, LabelSubject
 from buildtool.cli.services import Checker, Remembered, Services, Targets
 from buildtool.cli.writing import ROOTS, push, tops, write
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import BuildOptions, Built, BuiltImage, Lent
+from buildtool.executor.api import BuildOptions, Built, BuiltImage, Lent, Result
 from buildtool.executor.progress import Progress
 from buildtool.graph.model import Image, Index, Platform
 from buildtool.lock.model import Lock
@@ -59,7 +59,6 @@ class Session:
         #: Known once the frontends have been asked.
         self._opened: Ledger | None = None
         self._registries: Callable[[], Registries] | None = None
-        self._roots: tuple[Image | Index, ...] = ()
         self._labels: tuple[Label, ...] = ()
         self._destinations: dict[Label, tuple[str, ...]] = {}
 
@@ -87,8 +86,7 @@ class Session:
         for images in targets:
             finished = tuple(_with_extras(image, self.request) for image in images)
             roots.append(finished[0] if len(finished) == 1 else _index(finished))
-        self._roots = tuple(roots)
-        return self._roots
+        return tuple(roots)
 
     def build(self) -> Built:
         """Carry the graph out; the lock is written as soon as something new is pinned.
@@ -112,6 +110,11 @@ class Session:
             wanted, form = self.request.cache_to, self.request.compression
             write_caches(wanted, ledger, built, self.store, form, self._reach, self.progress.warned)
         return built
+
+    def named(self, built: Built) -> tuple[tuple[str, Result], ...]:
+        """Each result with the name of its target, which is empty for a Dockerfile."""
+        targets = [str(label) for label in self._labels] or [""]
+        return tuple(zip(targets, built.results, strict=True))
 
     def _reach(self) -> "Registries":
         """The registries, once the frontends have said where the build is."""
@@ -178,14 +181,14 @@ class Session:
     def _remember(self, roots: Sequence[Image | Index], built: Built) -> None:
         """Keep what explains the next build, and where the images of this one come from."""
         from buildtool.cli.origins import remember
-        from buildtool.cli.told import keep_provenance, results_of
+        from buildtool.cli.told import keep_provenance
 
         assert self._pins is not None
         accounts = self.accounts()
         with self.store.results.batch():
-            for result in results_of(roots, built):
-                accounts.keep(result.root)
-                keep_provenance(self.store, result, self.request, self._pins.lock, accounts.listed)
+            for root, result in zip(roots, built.results, strict=True):
+                accounts.keep(root)
+                keep_provenance(self.store, root, result, self.request, self._pins.lock, accounts.listed)
             remember(self.store, roots, (image.manifest for image in built.images))
 
     def accounts(self) -> "Accounts":
@@ -217,11 +220,11 @@ class Session:
             return ()
         named = tuple(name.full for name in self.request.push_names)
         several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
-        done = push(built, self._roots, self.request, several, self._reach(), self.store, self.progress)
+        done = push(built, self.request, several, self._reach(), self.store, self.progress)
         if self._opened is not None and any(spec.kind == "inline" for spec in self.request.cache_to):
             from buildtool.cli.caches import attach_caches
 
-            pushed = list(zip(tops(built, self._roots), several, strict=True))
+            pushed = list(zip(tops(built), several, strict=True))
             attach_caches(self._opened, built, pushed, self._reach(), self.store, self.request.compression)
         return done
 

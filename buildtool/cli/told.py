@@ -1,7 +1,6 @@
 """What is told about an image beside it: kept in the store when it is built, found again by its digest."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildtool.attest.provenance import provenance
@@ -10,7 +9,7 @@ from buildtool.cli.parameters import parameters_of
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, key_of
-from buildtool.executor.api import Built, BuiltImage
+from buildtool.executor.api import Built, Result
 from buildtool.graph.model import Image, Index
 from buildtool.oci.model import MANIFEST, Descriptor, Manifest
 from buildtool.store import Store
@@ -27,34 +26,13 @@ IN_TOTO = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A root of the graph, and the manifest or index that it became; of `images` when it is an index."""
-
-    root: Image | Index
-    digest: Digest
-    images: tuple[BuiltImage, ...]
-
-
-def results_of(roots: "Sequence[Image | Index]", built: Built) -> Iterator[Result]:
-    """What each root of a graph became."""
-    images, indexes = iter(built.images), iter(built.indexes)
-    for root in roots:
-        if isinstance(root, Index):
-            found = tuple(next(images) for _ in root.images)
-            yield Result(root, next(indexes).digest, found)
-        else:
-            image = next(images)
-            yield Result(root, image.manifest, (image,))
-
-
 def keep_provenance(
-    store: Store, result: Result, request: BuildRequest, lock: "Lock", content: "Content"
+    store: Store, root: Image | Index, result: Result, request: BuildRequest, lock: "Lock", content: "Content"
 ) -> None:
     """Remember where an image comes from."""
     networks = {step.title: str(step.network) for image in result.images for step in image.steps}
-    parameters = parameters_of(request, result.root)
-    data = document(provenance(result.digest, result.root, parameters, lock, networks, content))
+    parameters = parameters_of(request, root)
+    data = document(provenance(result.digest, root, parameters, lock, networks, content))
     name = _name(result.digest)
     if store.results.get(name) != data:
         store.results.put(name, "provenance", data)
@@ -115,8 +93,7 @@ def beside(
         data = provenance_in(store, top.digest)
         assert data is not None
         yield top.digest, referrer(store.blobs, top, IN_TOTO, data, {PREDICATE: PROVENANCE})
-    inside = {index.digest: index.images for index in built.indexes}
-    images = inside.get(top.digest) or [i for i in built.images if i.manifest == top.digest][:1]
+    images = next(result.images for result in built.results if result.digest == top.digest)
     for form in (kind for kind in kinds if kind in MEDIA_TYPES):
         for image in images:
             about = Descriptor(MANIFEST, image.manifest, image.manifest_size)

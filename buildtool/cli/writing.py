@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from buildtool.cli.outputs import Output
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError, Warned
-from buildtool.executor.api import Built
+from buildtool.executor.api import Built, BuiltImage, BuiltIndex
 from buildtool.executor.progress import Progress
-from buildtool.graph.model import Image, Index
 from buildtool.store import Store
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ ROOTS = ("local", "tar")
 
 def write(built: Built, request: BuildRequest, store: Store, progress: Progress) -> tuple[str, ...]:
     """Name the results in the store and write every output; the places that were written."""
-    for digest in [i.digest for i in built.indexes] or [i.manifest for i in built.images]:
+    for result in built.results:
         for name in request.names:
-            store.results.set_ref(name.short, digest)
+            store.results.set_ref(name.short, result.digest)
     wanted = [o for o in request.outputs if o.dest or o.kind == "docker"]
     return tuple(_written(o, built, request, store, progress) for o in wanted)
 
@@ -56,21 +55,20 @@ def _written(output: Output, built: Built, request: BuildRequest, store: Store, 
 
 def push(
     built: Built,
-    roots: Sequence[Image | Index],
     request: BuildRequest,
     names: Sequence[Sequence[str]],
     registries: "Registries",
     store: Store,
     progress: Progress,
 ) -> tuple[str, ...]:
-    """Push the result of each root under its names; the references, with their digest."""
+    """Push each result under its names; the references, with their digest."""
     from buildtool.cli.pushing import push_all
     from buildtool.registry.reference import parse_reference
 
     if not any(names):
         raise BuildError("bad-usage", "there is no name to push to", hint="-t NAME, or a push() target")
     done: list[str] = []
-    for descriptor, texts in zip(tops(built, roots), names, strict=True):
+    for descriptor, texts in zip(tops(built), names, strict=True):
         references = [parse_reference(text) for text in texts]
         done += push_all(descriptor, references, registries, store, progress)
         if request.beside:
@@ -82,33 +80,24 @@ def push(
     return tuple(done)
 
 
-def tops(built: Built, roots: Sequence[Image | Index]) -> "list[Descriptor]":
-    """The manifest or index that each root became."""
+def tops(built: Built) -> "list[Descriptor]":
+    """The manifest or index of each result."""
     from buildtool.oci.model import INDEX, MANIFEST, Descriptor
 
-    images, indexes = iter(built.images), iter(built.indexes)
-    found = []
-    for root in roots:
-        if isinstance(root, Index):
-            index = next(indexes)
-            found.append(Descriptor(INDEX, index.digest, index.size))
-            for _ in root.images:
-                next(images)
-        else:
-            image = next(images)
-            found.append(Descriptor(MANIFEST, image.manifest, image.manifest_size))
-    return found
+    kinds = [INDEX if isinstance(result, BuiltIndex) else MANIFEST for result in built.results]
+    return [Descriptor(kind, made.digest, made.size) for kind, made in zip(kinds, built.results, strict=True)]
 
 
 def exports(built: Built, request: BuildRequest) -> "list[Export]":
-    """What stands in the index of a layout: the index of several platforms, or the image."""
+    """What stands in the index of a layout: the images, and the indexes of several platforms."""
     from buildtool.oci.export import Export
-    from buildtool.oci.model import INDEX, MANIFEST
 
     names = tuple(name.full for name in request.names)
-    if built.indexes:
-        return [Export(i.digest, i.size, INDEX, names) for i in built.indexes]
-    return [Export(i.manifest, i.manifest_size, MANIFEST, names, i.platform) for i in built.images]
+    platforms = [r.platform if isinstance(r, BuiltImage) else None for r in built.results]
+    return [
+        Export(top.digest, top.size, top.media_type, names, platform)
+        for top, platform in zip(tops(built), platforms, strict=True)
+    ]
 
 
 def referrers(built: Built, request: BuildRequest, store: Store) -> "list[Export]":
@@ -117,10 +106,8 @@ def referrers(built: Built, request: BuildRequest, store: Store) -> "list[Export
         return []
     from buildtool.cli.told import beside
     from buildtool.oci.export import Export
-    from buildtool.oci.model import Descriptor
 
-    tops = [Descriptor(e.media_type, e.digest, e.size) for e in exports(built, request)]
-    found = [d for top in tops for _, d in beside(store, built, top, request.beside)]
+    found = [d for top in tops(built) for _, d in beside(store, built, top, request.beside)]
     return [Export(d.digest, d.size, d.media_type, artifact_type=d.artifact_type) for d in found]
 
 

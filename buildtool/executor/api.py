@@ -134,6 +134,21 @@ class BuiltImage:
     root: Digest | None = None
 
     @property
+    def digest(self) -> Digest:
+        """That of its manifest, which is `size` bytes."""
+        return self.manifest
+
+    @property
+    def size(self) -> int:
+        """Bytes of its manifest."""
+        return self.manifest_size
+
+    @property
+    def images(self) -> "tuple[BuiltImage, ...]":
+        """Itself, as the only one."""
+        return (self,)
+
+    @property
     def hermetic(self) -> bool:
         """Whether its digest follows from its inputs and the lock alone."""
         return all(step.hermetic for step in self.steps)
@@ -153,15 +168,23 @@ class BuiltIndex:
     images: tuple[BuiltImage, ...]
 
 
+#: What a root of the graph became.
+Result: TypeAlias = BuiltImage | BuiltIndex
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build gave: its images, the indexes that some of them are in, and how it went.
+    """What a build gave: a result for every root, in their order, and how it went.
 
     `used_network`: steps had the host's network, which asks for a lock's clock.
     """
 
-    images: tuple[BuiltImage, ...]
+    results: tuple[Result, ...]
     executed: int
     cached: int
     used_network: bool
-    indexes: tuple[BuiltIndex, ...] = ()
+
+    @property
+    def images(self) -> tuple[BuiltImage, ...]:
+        """The images of all results."""
+        return tuple(image for result in self.results for image in result.images)

@@ -20,10 +20,10 @@ from buildtool.executor.api import (
     BuildOptions,
     Built,
     BuiltImage,
-    BuiltIndex,
     BuiltStep,
     Fetcher,
     Recorded,
+    Result,
 )
 from buildtool.executor.assembly import Assembly
 from buildtool.executor.carry import Carrier
@@ -121,17 +121,15 @@ class _Build:
         if ledger is not None and ledger.whole:
             self._store_all()
         assembly = Assembly(self.carrier)
-        images: list[BuiltImage] = []
-        indexes: list[BuiltIndex] = []
+        results: list[Result] = []
         for root in roots:
             if isinstance(root, Index):
-                of_root = tuple(self._image(assembly, image) for image in root.images)
-                indexes.append(assembly.index(root, of_root))
-                images += of_root
+                images = tuple(self._image(assembly, image) for image in root.images)
+                results.append(assembly.index(root, images))
             else:
-                images.append(self._image(assembly, root))
-        used = not all(i.hermetic for i in images)
-        return Built(tuple(images), self.executed, self.cached, used, tuple(indexes))
+                results.append(self._image(assembly, root))
+        used = not all(image.hermetic for result in results for image in result.images)
+        return Built(tuple(results), self.executed, self.cached, used)
 
     def _store_all(self) -> None:
         """Give the layer of every step a stored form."""

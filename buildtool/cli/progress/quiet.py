@@ -9,5 +9,5 @@ class Quiet(View):
     """Writes the digest of each result to standard output; errors are told by the caller."""
 
     def summary(self, summary: Summary) -> None:
-        for digest in [i.digest for i in summary.indexes] or [i.manifest for i in summary.images]:
-            print(digest, file=sys.stdout)
+        for _, result in summary.results:
+            print(result.digest, file=sys.stdout)

@@ -15,6 +15,7 @@ from buildtool.cli.progress.view import Summary, View
 from buildtool.cli.progress.wording import Names
 from buildtool.diag import BuildError, Warned
 from buildtool.digest import sha256
+from buildtool.executor.api import BuiltIndex
 from buildtool.executor.progress import Finished, StepInfo
 
 
@@ -77,6 +78,7 @@ class RawJson(View):
     def summary(self, summary: Summary) -> None:
         images = [
             {
+                **({"target": target} if target else {}),
                 "digest": str(image.manifest),
                 "config": str(image.config),
                 "platform": str(image.platform),
@@ -86,9 +88,10 @@ class RawJson(View):
                     for y in image.layers
                 ],
             }
-            for image in summary.images
+            for target, result in summary.results
+            for image in result.images
         ]
-        found = [str(index.digest) for index in summary.indexes]
+        found = [str(result.digest) for _, result in summary.results if isinstance(result, BuiltIndex)]
         indexes = {"indexes": found} if found else {}
         self._write(
             result={

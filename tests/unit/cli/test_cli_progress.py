@@ -102,7 +102,7 @@ def _summary() -> Summary:
     layers = (layer(60_000_000, ""), layer(88_000_000, APT.title + " " + "x" * 90), layer(512, COPY.title))
     steps = (BuiltStep(APT.title, APT.stage, "host"),)
     image = BuiltImage(sha256(b"manifest"), 500, sha256(b"config"), Platform("linux", "amd64"), layers, steps)
-    return Summary((image,), ("app:latest",), ("out.tar",), 3, 2, 16.25)
+    return Summary((("", image),), ("app:latest",), ("out.tar",), 3, 2, 16.25)
 
 
 def test_plain(golden: Golden) -> None:
