@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
@@ -73,17 +74,34 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A result of a build: its `target` (empty for a Dockerfile), its digest, and its images.
+
+    An image has one, without a platform; an index has one a platform.
+    """
+
+    target: str
+    digest: Digest
+    images: tuple[tuple[str, Digest], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a build came to: the digests of its results, in order, or what it `said` when it failed.
+    """What a build came to: its results, in order, or what it `said` when it failed.
 
     `store` is a layout that holds the results; `world` is what is known of where it was built.
     """
 
-    digests: tuple[Digest, ...]
+    made: tuple[Made, ...]
     store: str
     status: int = 0
     said: str = ""
     world: World = World()
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """The digests of the results."""
+        return tuple(made.digest for made in self.made)
 
     def like(self, other: "Outcome") -> bool:
         """Whether both came to the same: equal digests, or two failures."""
@@ -128,7 +146,11 @@ class Bench:
             if world.user:
                 for folder in {place, memory}:
                     give(folder, *_ids(world.user))
-            return _ran(work, world, place, store)
+            outcome = _ran(work, world, place, store)
+            if world.user and os.path.isdir(store):
+                # We are the one who reads it from now on.
+                give(store, os.geteuid(), os.getegid())
+            return outcome
 
     def discard(self, outcome: Outcome) -> None:
         """Make room: nobody will look at these results any more."""
@@ -214,7 +236,7 @@ def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
     known = _known(work, world, store, (begun, int(time.time()) + 1))
     if done.returncode != 0:
         return Outcome((), store, done.returncode, done.stderr.decode("utf-8", "backslashreplace"), known)
-    return Outcome(_digests(told), store, world=known)
+    return Outcome(_made(told), store, world=known)
 
 
 def entrance_of(world: Surroundings) -> Entrance:
@@ -256,11 +278,26 @@ def _environment(world: Surroundings, store: str) -> dict[str, str]:
     return found
 
 
-def _digests(path: str) -> tuple[Digest, ...]:
+def _made(path: str) -> tuple[Made, ...]:
+    """The results that a metadata file tells of."""
     with open(path, "rb") as file:
         document = msgspec.json.decode(file.read())
     records = document if isinstance(document, list) else [document]
-    return tuple(parse_digest(record["containerimage.digest"]) for record in records)
+    return tuple(
+        Made(
+            record.get("target", ""),
+            _digest_of(record),
+            tuple(
+                (platform, _digest_of(image))
+                for platform, image in record.get("images", {"": record}).items()
+            ),
+        )
+        for record in records
+    )
+
+
+def _digest_of(record: Mapping[str, Any]) -> Digest:
+    return parse_digest(record["containerimage.digest"])
 
 
 def account(user: str) -> str:

@@ -1,95 +1,125 @@
 """The gallery: steps that are not reproducible, each for one cause that has to be named, and steps that are.
 
-Every folder of `gallery/differs` and of `gallery/same` is a case.  Each is built twice, in two worlds
-that a step learns from a secret: what the sandbox shuts out comes in that way.  `expected.txt`
-has the paths that differ, each with its causes.
+Every folder of `gallery/differs` and of `gallery/same` is a case, a target of one workspace, which
+`buildtool verify` builds twice, the second time with all perturbations.  What the sandbox shuts out
+comes in through a secret, whose variable is perturbed, too.  `expected.txt` has the paths that
+differ, each with its causes.
 """
 
-import fnmatch
-from collections.abc import Callable, Iterator
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from buildtool.cli.options import request_of
-from buildtool.cli.progress.choose import choose
-from buildtool.cli.session import Session
-from buildtool.cli.subjects import subject
-from buildtool.digest import Digest
-from buildtool.store import Store
-from buildtool.verify.compare import compare
-from buildtool.verify.model import Comparison
+from tests.support.determinism_worlds import ROOT
 
 pytestmark = pytest.mark.network
 
 GALLERY = Path(__file__).parent / "gallery"
 EPOCH = "1680000000"
 
-Compared = Callable[[Path], Comparison]
+
+def _cases(kind: str) -> list[str]:
+    return sorted(path.parent.name for path in (GALLERY / kind).glob("*/Dockerfile"))
 
 
-def _cases(kind: str) -> list[Path]:
-    return sorted(path.parent for path in (GALLERY / kind).glob("*/Dockerfile"))
+def _workspace(folder: Path, kind: str, base: Path) -> Path:
+    """A workspace with the cases of a kind, each a target, in a folder that anyone may read."""
+    made = folder / "workspace"
+    shutil.copytree(GALLERY / kind, made)
+    (made / "buildtool.toml").write_text("")
+    (made / "BUILD.star").write_text(_build_file(_cases(kind), f"oci-layout://{base}"))
+    subprocess.run(["chmod", "-R", "a+rX", str(made)], check=True)
+    return made
 
 
-@pytest.fixture
-def compared(shared: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Compared:
-    """Builds a case in both worlds and compares; all cases of all workers use one store."""
-    monkeypatch.setenv("BUILDTOOL_STORE", str(shared / "gallery-store"))
-
-    def both(case: Path) -> Comparison:
-        digests = [_built(case, world, base) for world in ("first", "second")]
-        with Store.open() as store:
-            return compare(*(subject(digest, store, "") for digest in digests))
-
-    return both
-
-
-def _built(case: Path, world: str, base: Path) -> Digest:
-    """The digest of a case, built in this process in a world."""
-    request = request_of(
-        what=(str(case),),
-        file="",
-        target="",
-        build_arg=(),
-        build_context=(f"base=oci-layout://{base}",),
-        platform=(),
-        label=(),
-        annotation=(),
-        source_date_epoch=EPOCH,
-        network="default",
-        locked=False,
-        no_lock=True,
-        secret=(f"id=world,src={GALLERY / f'{world}.env'}",),
-        allow=("security.insecure",),
-        no_cache=True,
+def _build_file(cases: list[str], base: str) -> str:
+    contexts = json.dumps({"base": base})
+    return 'load("@rules//dockerfile.star", "dockerfile")\n' + "".join(
+        f'dockerfile("{case}", "{case}/Dockerfile", context = "{case}", contexts = {contexts})\n'
+        for case in cases
     )
-    with choose("quiet") as view, Session(request, view) as session:
-        return session.build().images[0].manifest
 
 
-def _expected(case: Path) -> Iterator[tuple[str, list[str]]]:
-    for line in (case / "expected.txt").read_text().splitlines():
-        path, _, causes = line.partition(": ")
-        yield path, sorted(causes.split())
+def _verify(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`buildtool verify` where the first world is that of first.env and the second that of second.env."""
+    first, second = ((GALLERY / f"{world}.env").read_text() for world in ("first", "second"))
+    world = ("--secret=id=world,env=WORLD", f"--perturb-env=WORLD={second}", "--allow=security.insecure")
+    command = [
+        sys.executable,
+        "-m",
+        "buildtool",
+        "verify",
+        *world,
+        f"--source-date-epoch={EPOCH}",
+        "--no-lock",
+    ]
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=workspace,
+        env={**os.environ, "WORLD": first, "PYTHONPATH": str(ROOT), "BUILDTOOL_STORE": f"{workspace}-store"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
 
 
-@pytest.mark.parametrize("case", _cases("differs"), ids=lambda case: case.name)
-def test_what_is_not_reproducible_is_found_and_its_cause_named(case: Path, compared: Compared) -> None:
-    found = compared(case)
-    seen = {place.where: [f"{f.cause} ({f.evidence})" for f in place.causes()] for place in found.places()}
-    told = [(place.where, sorted(f.cause for f in place.causes())) for place in found.places()]
-    wanted = sorted(_expected(case))
-    assert len(told) == len(wanted), seen
-    for (path, causes), (pattern, named) in zip(sorted(told), wanted, strict=True):
-        assert fnmatch.fnmatch(path, pattern), seen
-        assert causes == named, seen
+def _places(comparison: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where images differ: the entries of layers, and what else differs as a whole."""
+    for top in comparison["differences"]:
+        inside = top.get("inside", []) if top["kind"] == "layer" else []
+        yield from inside or [top]
 
 
-@pytest.mark.parametrize("case", _cases("same"), ids=lambda case: case.name)
-def test_what_is_reproducible_is_silent(case: Path, compared: Compared) -> None:
-    found = compared(case)
-    assert found.same, [(d.where, d.causes()) for d in found.places()]
+def _findings(difference: dict[str, Any]) -> dict[str, str]:
+    """What was found of a place and of what is within it: the evidence by cause."""
+    found = {finding["cause"]: finding["evidence"] for finding in difference.get("findings", [])}
+    for inner in difference.get("inside", []):
+        found |= _findings(inner)
+    return found
+
+
+def _expected(case: str) -> list[tuple[str, list[str]]]:
+    text = (GALLERY / "differs" / case / "expected.txt").read_text()
+    rows = (row.partition(": ") for row in text.splitlines())
+    return sorted((pattern, sorted(causes.split())) for pattern, _, causes in rows)
+
+
+def _is_expected(case: str, seen: list[tuple[str, dict[str, str]]]) -> bool:
+    wanted = _expected(case)
+    return len(seen) == len(wanted) and all(
+        fnmatch(path, pattern) and sorted(findings) == causes
+        for (path, findings), (pattern, causes) in zip(sorted(seen), wanted, strict=True)
+    )
+
+
+def test_what_is_not_reproducible_is_found_and_its_cause_named(disk: Path, base: Path) -> None:
+    done = _verify(_workspace(disk, "differs", base), "//...", "--no-bisect", "--format=json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    seen = {
+        one["target"].removeprefix("//:"): [(place["where"], _findings(place)) for place in _places(one)]
+        for one in json.loads(done.stdout)["differences"]
+    }
+    assert sorted(seen) == _cases("differs")
+    wrong = {case: (found, _expected(case)) for case, found in seen.items() if not _is_expected(case, found)}
+    assert not wrong
+
+
+def test_what_is_reproducible_is_silent(disk: Path, base: Path) -> None:
+    done = _verify(_workspace(disk, "same", base), "//...")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *rows = done.stdout.splitlines()
+    assert first == "//... is reproducible"
+    assert [row.split()[-1] for row in rows if row.startswith("  digest")] == [
+        f"//:{c}" for c in _cases("same")
+    ]
 
 
 def test_the_gallery_has_enough_of_both() -> None:

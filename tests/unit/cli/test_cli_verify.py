@@ -172,3 +172,36 @@ def test_an_ordinary_user_builds_the_same(
     done = verify(folder, "--perturb", "user,clock", ".")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "  perturbed  clock user\n" in done.stdout
+    dockerfile(folder, RANDOM)
+    other = verify(folder, "--perturb", "user", "--no-bisect", "--format", "json", ".")
+    assert other.returncode == 1, other.stdout + other.stderr
+    (comparison,) = json.loads(other.stdout)["differences"]
+    assert [entry["where"] for layer in comparison["differences"] for entry in layer.get("inside", [])] == [
+        "file"
+    ]
+
+
+def test_of_several_results_those_that_differ_are_named(folder: Path) -> None:
+    run = json.dumps(["/bin/busybox", "sh", "-c", RANDOM])
+    (folder / "Dockerfile").write_text(
+        f"FROM scratch AS of-amd64\nCOPY busybox /bin/\nRUN {run}\n"
+        "FROM scratch AS of-arm64\nCOPY busybox /bin/\nARG TARGETARCH\nFROM of-${TARGETARCH}\n"
+    )
+    done = verify(folder, "--perturb", "zone", "--platform", "linux/amd64,linux/arm64", "--no-bisect", ".")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "\nlinux/amd64 here and linux/amd64 elsewhere differ in 1 place\n" in done.stdout
+    assert "linux/arm64" not in done.stdout
+    (folder / "buildtool.toml").write_text("")
+    (folder / "BUILD.star").write_text(
+        'load("@rules//dockerfile.star", "dockerfile")\nload("@rules//image.star", "image")\n'
+        'load("@rules//index.star", "index")\n'
+        'image(name = "still", steps = [copy(["busybox"], "/bin/")])\n'
+        'index(name = "both", image = ":still")\n'
+        'dockerfile(name = "random")\n'
+    )
+    done = verify(folder, "--perturb", "zone", "--platform", "linux/amd64", "--no-bisect", "//...")
+    assert done.returncode == 1, done.stdout + done.stderr
+    rows = done.stdout.splitlines()
+    assert rows[:2] == ["//... is not reproducible", "  differ     1 of 3 targets"]
+    assert [row.split()[-1] for row in rows[2:4]] == ["//:random", "//:random"]
+    assert "//:random here and //:random elsewhere differ in 1 place" in rows
