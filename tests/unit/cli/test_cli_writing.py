@@ -104,6 +104,27 @@ def test_several_platforms_make_an_index(folder: Path, tmp_path: Path) -> None:
     assert [n for n in names if n.count("/") == 0] == ["linux_amd64", "linux_arm64"]
 
 
+def test_images_and_indexes_in_one_build(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "buildtool.toml").write_text("")
+    (folder / "BUILD.star").write_text(
+        'load("@rules//dockerfile.star", "dockerfile")\nload("@rules//index.star", "index")\n'
+        'dockerfile(name = "one")\nindex(name = "both", image = ":one")\n'
+    )
+    about, layout = tmp_path / "about.json", tmp_path / "layout"
+    monkeypatch.chdir(folder)
+    output = f"type=oci,dest={layout},tar=false"
+    ran = build(folder, "--platform=amd64", "-o", output, "--metadata-file", str(about), "//...", out=False)
+    assert ran.status == 0, ran.said
+    made = {record["target"]: record["containerimage.digest"] for record in json.loads(about.read_text())}
+    assert list(made) == ["//:one", "//:both"]
+    entries = json.loads((layout / "index.json").read_text())["manifests"]
+    assert sorted(entry["digest"] for entry in entries) == sorted(made.values())
+    for target, digest in made.items():
+        assert any(row.startswith(digest) and row.endswith(target) for row in ran.said.splitlines()), ran.said
+
+
 def test_docker_takes_one_platform(folder: Path, tmp_path: Path) -> None:
     output = f"type=docker,dest={tmp_path / 'x'}"
     ran = build(folder, "--platform=amd64", "--platform=arm64", "-o", output, ".", out=False)
