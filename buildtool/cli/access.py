@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,38 +14,67 @@ if TYPE_CHECKING:
     from buildtool.registry.client import Registries
 
 
+#: What a place begins with that is an image of a registry, as in containers-transports(5).
+DOCKER = "docker://"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The options in force; `tls_verify` None leaves it to the settings, `retry` counts further tries."""
+    """The options in force; `tls_verify` None leaves it to the settings, `retry` counts further tries.
+
+    `creds` are for the registry `host` alone: one that the command line names, never one that a
+    file of the build or an answer leads to.
+    """
 
     authfile: str = ""
     creds: str = field(default="", repr=False)
     tls_verify: bool | None = None
     retry: int = 3
+    host: str = ""
 
-    def registries(self, folder: str, hosts: Iterable[str] = ()) -> "Registries":
-        """The client, for a folder that may have a buildtool.toml; `--creds` are for these hosts alone."""
+    def to(self, hosts: Iterable[str]) -> "Access":
+        """The same for a command that names these registries; BuildError if `--creds` has not just one."""
+        if not self.creds:
+            return self
+        found = list(dict.fromkeys(hosts))
+        if len(found) != 1:
+            raise BuildError(
+                "bad-usage",
+                f"--creds is for the one registry that a command names, and here are {len(found) or 'none'}",
+                hint="buildtool login HOST keeps a login for each",
+            )
+        return replace(self, host=found[0])
+
+    def to_places(self, *places: str) -> "Access":
+        """The same for a command that names these places, of which those `docker://...` are in registries."""
+        return self.to(hosts_of(places))
+
+    def registries(self, folder: str) -> "Registries":
+        """The client, for a folder that may have a buildtool.toml."""
         from buildtool.registry.client import open_registries
         from buildtool.registry.credentials import parse_creds
 
-        fixed = {}
-        if self.creds:
-            credential = parse_creds(self.creds)
-            fixed = dict.fromkeys(hosts, credential)
-            if len(fixed) != 1:
-                raise BuildError(
-                    "bad-usage",
-                    f"--creds is for one registry, and here are {len(fixed) or 'none'}",
-                    hint="buildtool login HOST keeps a login for each",
-                )
         return open_registries(
             folder,
             os.environ,
             authfile=self.authfile,
-            fixed=fixed,
+            fixed={self.host: parse_creds(self.creds)} if self.host else {},
             tls_verify=self.tls_verify,
             tries=self.retry + 1,
         )
+
+    def arguments(self) -> tuple[str, ...]:
+        """The options for another command that fetches what this one is about; `--creds` stay here."""
+        tls = () if self.tls_verify is None else ("--tls-verify" if self.tls_verify else "--no-tls-verify",)
+        files = ("--authfile", os.path.abspath(self.authfile)) if self.authfile else ()
+        return (*files, *tls, "--retry", str(self.retry))
+
+
+def hosts_of(places: Iterable[str]) -> Iterable[str]:
+    """The registries among some places; BuildError `bad-image-name`."""
+    from buildtool.registry.reference import parse_reference
+
+    return (parse_reference(p.removeprefix(DOCKER)).host for p in places if p.startswith(DOCKER))
 
 
 _OPTIONS = (
@@ -55,7 +84,9 @@ _OPTIONS = (
         metavar="FILE",
         help="The file of logins. [default: docker's and podman's]",
     ),
-    click.option("--creds", default="", metavar="USER:PASSWORD", help="A login for the registry named here."),
+    click.option(
+        "--creds", default="", metavar="USER:PASSWORD", help="A login for the one registry named here."
+    ),
     click.option(
         "--tls-verify/--no-tls-verify",
         default=None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from buildtool.cli.access import Access, access_options
+from buildtool.cli.access import access_options
 from buildtool.cli.options import not_yet_options, parse_beside, request_of, subject_options
 from buildtool.cli.request import DockerfileSubject
 from buildtool.cli.switches import SwitchCommand
@@ -82,7 +82,6 @@ def command(
     push: bool,
     provenance: str | None,
     sbom: str | None,
-    access: Access,
     **options: Any,
 ) -> int:
     """Build an image.
@@ -99,7 +98,6 @@ def command(
     request = replace(
         request_of(**options),
         beside=parse_beside(provenance, sbom),
-        access=access,
         pull=pull,
     )
     if request.pushes and not request.push_names and isinstance(request.subject, DockerfileSubject):

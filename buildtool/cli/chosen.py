@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from buildtool.cli.access import DOCKER, Access
 from buildtool.graph.model import Image, ImageSource
 
 if TYPE_CHECKING:
@@ -21,22 +22,24 @@ class Chosen:
     layers: "tuple[LayerRef, ...]"
 
 
-def chosen(text: str, store: "Store", platform: str) -> Chosen:
+def chosen(text: str, store: "Store", platform: str, access: Access) -> Chosen:
     """The image at a place, of a target, or of a registry; BuildErrors of whatever stands in the way."""
+    from buildtool.cli.hub import pulled
     from buildtool.cli.places import Place, parse_place
     from buildtool.cli.request import is_label
 
+    access = access.to_places(text)
     if is_label(text):
-        where = Place("", digest=_built(text, platform))
-    elif text.startswith("docker://"):
-        where = Place("", digest=_pulled(text.removeprefix("docker://"), platform))
+        where = Place("", digest=_built(text, platform, access))
+    elif text.startswith(DOCKER):
+        where = Place("", digest=pulled(text, platform, access))
     else:
         where = parse_place(text)
     image = image_of(where, store, platform)
     return Chosen(image, layers_of(image, store))
 
 
-def _built(label: str, platform: str) -> "Digest":
+def _built(label: str, platform: str, access: Access) -> "Digest":
     """The manifest of a target, built as `buildtool build` does."""
     from buildtool.cli.platforms import parse_platform
     from buildtool.cli.progress.choose import choose
@@ -48,20 +51,10 @@ def _built(label: str, platform: str) -> "Digest":
         (parse_platform(platform),),
         parse_epoch(None, os.environ),
         jobs=len(os.sched_getaffinity(0)),
+        access=access,
     )
     with choose("auto") as view, Session(request, view) as session:
         return session.build().images[0].manifest
-
-
-def _pulled(name: str, platform: str) -> "Digest":
-    """The manifest of an image in a registry, brought to the store as `buildtool pull` does."""
-    from buildtool.cli.access import Access
-    from buildtool.cli.hub import from_registry, open_hub
-    from buildtool.registry.reference import parse_reference
-
-    reference = parse_reference(name)
-    with open_hub("auto", Access(), (reference.host,)) as hub:
-        return from_registry(hub, reference, platform, whole=False).digest
 
 
 def image_of(where: "Place", store: "Store", platform: str) -> Image:

@@ -1,10 +1,11 @@
 """What `verify` and `attest` are asked about: the options that say it, and the claim that they make."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from buildtool.cli.access import Access, access_options
 from buildtool.cli.options import request_of, subject_options
 from buildtool.diag import BuildError
 
@@ -38,7 +39,7 @@ def claim_options(command: F) -> F:
     """Give a command the options that say what to build again, and how."""
     for option in reversed(_HOW):
         command = option(command)
-    return subject_options(command)
+    return subject_options(cast(F, access_options(command)))
 
 
 def how_of(ctx: click.Context, *, bisect: bool = True, form: str = "text") -> "How":
@@ -50,7 +51,7 @@ def how_of(ctx: click.Context, *, bisect: bool = True, form: str = "text") -> "H
     return How(perturbations, ctx.params["rounds"], bisect, form)
 
 
-def claim_of(ctx: click.Context) -> "Claim":
+def claim_of(ctx: click.Context, access: Access) -> "Claim":
     """The claim about a build, or about an image that was published; BuildError `bad-usage`."""
     from buildtool.cli import verifying
     from buildtool.cli.whole import is_published
@@ -59,11 +60,11 @@ def claim_of(ctx: click.Context) -> "Claim":
     if len(what) == 1 and is_published(what[0]):
         from buildtool.cli.published import published
 
-        return published(what[0], source or ".", provenance, arguments_of(ctx))
+        return published(what[0], source or ".", provenance, arguments_of(ctx), access)
     if source or provenance:
         raise BuildError("bad-usage", "--source and --provenance are for an image, such as NAME@sha256:...")
     request = request_of(**{name: value for name, value in ctx.params.items() if name in _SUBJECT})
-    work = verifying.work_of(request, arguments_of(ctx))
+    work = verifying.work_of(request, (*arguments_of(ctx), *access.arguments()))
     return verifying.Claim(verifying.name_of(work), work, platform=request.platforms[0])
 
 

@@ -33,9 +33,9 @@ def command(source: str, destination: str, platform: str, progress: str, access:
     Of an image for several platforms all are copied, unless --platform names one.
     Prints the digest.
     """
-    from buildtool.cli.hub import deliver, fetch, hosts_of, open_hub
+    from buildtool.cli.hub import deliver, fetch, open_hub
 
-    with open_hub(progress, access, hosts_of(source, destination)) as hub:
+    with open_hub(progress, access.to_places(source, destination)) as hub:
         found = fetch(hub, source, platform, whole=True)
         deliver(hub, found, destination)
     click.echo(found.descriptor.digest)

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from buildtool.cli.access import Access, access_options
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 
 if TYPE_CHECKING:
     from buildtool.verify.model import Comparison
 
 
-@click.command("diff")
+@click.command("diff", cls=SwitchCommand)
 @click.argument("first")
 @click.argument("second")
 @click.option(
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Show every difference, and excerpts of texts.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit status says it.")
 @click.option("--diffoscope", default="", metavar="PATH", help="Hand this file of both to diffoscope.")
+@access_options
 def command(
     *,
     first: str,
@@ -39,6 +42,7 @@ def command(
     verbose: bool,
     quiet: bool,
     diffoscope: str,
+    access: Access,
 ) -> int:
     """Compare two images: documents, layers, files, and what is in them; and name the causes.
 
@@ -55,8 +59,9 @@ def command(
 
     if quiet and (verbose or form != "text"):
         raise BuildError("bad-usage", "--quiet prints nothing, and another option asks for something")
+    access = access.to_places(first, second)
     with Store.open() as store:
-        images = subject(first, store, platform), subject(second, store, platform)
+        images = subject(first, store, platform, access), subject(second, store, platform, access)
         if diffoscope:
             from buildtool.cli.handover import to_diffoscope
 

@@ -2,8 +2,11 @@
 
 import click
 
+from buildtool.cli.access import Access, access_options
+from buildtool.cli.switches import SwitchCommand
 
-@click.command("export")
+
+@click.command("export", cls=SwitchCommand)
 @click.option(
     "-o",
     "--output",
@@ -14,8 +17,9 @@ import click
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
+@access_options
 @click.argument("place", metavar="IMAGE")
-def command(output: str, platform: str, place: str) -> None:
+def command(output: str, platform: str, place: str, access: Access) -> None:
     """Write the files of an image, all layers together.
 
     IMAGE is a name of the store, a label (which is built first), oci:FOLDER, oci-archive:FILE,
@@ -29,7 +33,7 @@ def command(output: str, platform: str, place: str) -> None:
     from buildtool.store import Store
 
     with Store.open() as store:
-        image = chosen(place, store, platform)
+        image = chosen(place, store, platform, access)
         roots = [Root(image.image.platform, flatten(store, image.layers))]
         if output == "-" or output.endswith(".tar"):
             to_file(output, lambda sink: write_tar(sink, roots, store.blobs))

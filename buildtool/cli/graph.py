@@ -4,11 +4,14 @@ from typing import Any
 
 import click
 
+from buildtool.cli.access import access_options
 from buildtool.cli.options import request_of, subject_options
+from buildtool.cli.switches import SwitchCommand
 
 
-@click.command("graph")
+@click.command("graph", cls=SwitchCommand)
 @subject_options
+@access_options
 @click.option(
     "--format",
     "form",

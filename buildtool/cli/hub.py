@@ -5,12 +5,12 @@ a transfer breaks off, and has it for the next time.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from buildtool.cli.access import Access
+from buildtool.cli.access import DOCKER, Access
 from buildtool.cli.telling import telling
 from buildtool.diag import BuildError
 from buildtool.executor.progress import Progress
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from buildtool.registry.client import Registries
     from buildtool.registry.reference import Reference
 
-DOCKER = "docker://"
 _ARCHIVES = ("oci-archive:", "docker-archive:")
 
 
@@ -46,21 +45,13 @@ class Found:
 
 
 @contextmanager
-def open_hub(progress: str, access: Access, hosts: Iterable[str]) -> Iterator[Hub]:
-    """A hub on the user's store; `--creds` are for these hosts."""
+def open_hub(progress: str, access: Access) -> Iterator[Hub]:
+    """A hub on the user's store."""
     from buildtool.cli.progress.choose import choose
 
-    registries = access.registries(os.getcwd(), hosts)
+    registries = access.registries(os.getcwd())
     with choose(progress) as view, Store.open() as store:
         yield Hub(store, registries, view)
-
-
-def hosts_of(*places: str) -> tuple[str, ...]:
-    """The registries among some places."""
-    from buildtool.registry.reference import parse_reference
-
-    remote = [p.removeprefix(DOCKER) for p in places if p.startswith(DOCKER)]
-    return tuple(dict.fromkeys(parse_reference(text).host for text in remote))
 
 
 # ---------------------------------------------------------------- into the store
@@ -85,6 +76,15 @@ def fetch(hub: Hub, source: str, platform: str, *, whole: bool = False) -> Found
     if place.path:
         return _from_layout(hub, open_layout(place.path), place.tag, place.digest, platform)
     return _from_store(hub, source, platform)
+
+
+def pulled(place: str, platform: str, access: Access) -> "Digest":
+    """The manifest of an image `docker://NAME`, brought to the user's store as `buildtool pull` does."""
+    from buildtool.registry.reference import parse_reference
+
+    with open_hub("auto", access) as hub:
+        reference = parse_reference(place.removeprefix(DOCKER))
+        return from_registry(hub, reference, platform, whole=False).digest
 
 
 def from_registry(hub: Hub, reference: "Reference", platform: str, *, whole: bool) -> "Descriptor":

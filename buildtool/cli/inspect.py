@@ -36,6 +36,7 @@ def command(place: str, platform: str, raw: bool, config: bool, access: Access) 
 
     if raw and config:
         raise BuildError("bad-usage", "--raw and --config: one document at a time")
+    access = access.to_places(place)
     with Store.open() as store:
         if place.startswith("docker://"):
             where = Place("", digest=_documents(place, store, access, parse_platform(platform)))
@@ -62,7 +63,7 @@ def _documents(place: str, store: "Store", access: Access, platform: "Platform")
     from buildtool.registry.reference import parse_reference
 
     reference = parse_reference(place.removeprefix("docker://"))
-    puller = Puller(access.registries(os.getcwd(), [reference.host]), reference, store.blobs)
+    puller = Puller(access.registries(os.getcwd()), reference, store.blobs)
     found = puller.choose(puller.document(), platform)
     manifest = puller.manifest(found)
     assert isinstance(manifest, Manifest)

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from buildtool.cli.access import access_options
 from buildtool.cli.lazy import Lazy
 from buildtool.cli.options import request_of, subject_options
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 
 _PARTS = {
@@ -18,7 +20,7 @@ _PARTS = {
 }
 
 
-class _Lock(click.Command):
+class _Lock(SwitchCommand):
     """A command whose first word may name another one."""
 
     def make_context(
@@ -36,6 +38,7 @@ class _Lock(click.Command):
 
 @click.command("lock", cls=_Lock)
 @subject_options
+@access_options
 @click.option(
     "--update",
     multiple=True,

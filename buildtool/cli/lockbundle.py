@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildtool.cli.access import access_options
 from buildtool.cli.lock import here
 from buildtool.cli.options import request_of, subject_options
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError, Note
 from buildtool.digest import Digest, Key
 from buildtool.graph.keys import key
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
 _MOST_NAMED = 10
 
 
-@click.command("bundle")
+@click.command("bundle", cls=SwitchCommand)
 @click.argument("folder", metavar="DIR")
 @subject_options
+@access_options
 def command(*, folder: str, what: tuple[str, ...], **options: Any) -> int:
     """Write everything that builds from this lock take from elsewhere into DIR.
 

@@ -9,9 +9,10 @@ from buildtool.cli.access import Access, access_options
 from buildtool.cli.lock import here
 from buildtool.cli.lockbundle import gathered
 from buildtool.cli.options import request_of, subject_options
+from buildtool.cli.switches import SwitchCommand
 
 
-@click.command("push")
+@click.command("push", cls=SwitchCommand)
 @click.argument("reference", metavar="HOST/PATH:TAG")
 @subject_options
 @access_options
@@ -22,7 +23,9 @@ def command(*, reference: str, what: tuple[str, ...], access: Access, **options:
     """
     from buildtool.cli.progress.choose import choose
     from buildtool.cli.session import Session
+    from buildtool.registry.reference import parse_reference
 
+    access = access.to([parse_reference(reference).host])
     request = replace(request_of(what=what or here(), **options), locked=True, access=access)
     with choose("auto") as view, Session(request, view) as session:
         bundle, _ = gathered(session)

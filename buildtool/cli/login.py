@@ -43,8 +43,8 @@ def command(
     user = username or _ask("Username")
     secret = _from_stdin() if password_stdin else password or _ask("Password", hide=True)
     credential = Credential(user, secret)
-    access = Access(authfile, f"{user}:{secret}", tls_verify)
-    check_login(access.registries(os.getcwd(), [name]), name)
+    access = Access(authfile, f"{user}:{secret}", tls_verify, host=name)
+    check_login(access.registries(os.getcwd()), name)
     where = keep(Keyring(os.environ, authfile), name, credential, os.environ)
     click.echo(f"logged in to {name} as {user}; kept {where}")
 

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
+from buildtool.cli.access import Access
 from buildtool.cli.cachespecs import parse_cache_from, parse_cache_to
 from buildtool.cli.lending import parse_lending
 from buildtool.cli.names import parse_name
@@ -29,6 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NOT_YET = {
     "--add-host": "further host names in RUN steps",
 }
+_ANYBODY = Access()
 _OFF = ("false", "0", "off", "disabled=true")
 _ON = ("true", "1", "on")
 
@@ -133,6 +136,7 @@ def request_of(
     load: bool = False,
     cache_from: tuple[str, ...] = (),
     cache_to: tuple[str, ...] = (),
+    access: Access = _ANYBODY,
 ) -> BuildRequest:
     """The request that these options make together; BuildError where they contradict each other."""
     if no_lock and (locked or offline):
@@ -143,7 +147,7 @@ def request_of(
     names = [parse_name(n) for n in (*tag, *(n for o in outputs for n in o.names))]
     if isinstance(subject, LabelSubject) and len(subject.labels) > 1 and (names or outputs):
         raise BuildError("bad-usage", "a name or an output is for one target, and here are several")
-    return BuildRequest(
+    request = BuildRequest(
         subject,
         parse_platforms(platform),
         parse_epoch(source_date_epoch, os.environ),
@@ -164,6 +168,7 @@ def request_of(
         cache_from=tuple(parse_cache_from(text) for text in cache_from),
         cache_to=tuple(parse_cache_to(text) for text in cache_to),
     )
+    return replace(request, access=access.to(request.hosts))
 
 
 def _check_subject(subject: Subject, network: str, flag: tuple[str, ...]) -> None:

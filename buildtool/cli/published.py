@@ -1,9 +1,11 @@
 """A published image as a claim: what its provenance says to build comes to the digest that it has."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from buildtool.attest.provenance import differences
 from buildtool.attest.statement import Statement, decoded
+from buildtool.cli.access import Access
 from buildtool.cli.parameters import work_again
 from buildtool.cli.told import checked_provenance, provenance_in, provenance_of
 from buildtool.cli.verifying import Claim
@@ -19,7 +21,7 @@ _LARGEST = 64 << 20
 _MOST_REASONS = 20
 
 
-def published(text: str, source: str, provenance: str, given: tuple[str, ...]) -> Claim:
+def published(text: str, source: str, provenance: str, given: tuple[str, ...], access: Access) -> Claim:
     """The claim of an image; `provenance` is a file's path, or empty for what stands beside the image.
 
     `given` are options for the build of whoever verifies.
@@ -30,9 +32,9 @@ def published(text: str, source: str, provenance: str, given: tuple[str, ...]) -
         if digest is not None:
             data = data or provenance_in(store, digest)
         else:
-            layout, descriptor = whole(text, store)
+            layout, descriptor = whole(text, store, access)
             digest = descriptor.digest
-            data = data or provenance_of(text, store, layout, digest)
+            data = data or provenance_of(text, store, layout, digest, access)
     if data is None:
         raise BuildError(
             "no-provenance",
@@ -42,6 +44,7 @@ def published(text: str, source: str, provenance: str, given: tuple[str, ...]) -
     statement = checked_provenance(data, digest)
     parameters = statement.predicate["buildDefinition"].get("externalParameters", {})
     work = work_again(parameters, source, given)
+    work = replace(work, arguments=(*work.arguments, *access.arguments()))
 
     def why(outcome: "Outcome") -> list[str]:
         return _reasons(statement, outcome)

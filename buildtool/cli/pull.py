@@ -38,8 +38,8 @@ def command(
     if platform and all_platforms:
         raise BuildError("bad-usage", "--platform and --all-platforms contradict each other")
     references = [parse_reference(name.removeprefix("docker://")) for name in names]
-    hosts = dict.fromkeys(reference.host for reference in references)
-    with open_hub("quiet" if quiet else progress, access, hosts) as hub:
+    access = access.to(reference.host for reference in references)
+    with open_hub("quiet" if quiet else progress, access) as hub:
         for reference in references:
             found = from_registry(hub, reference, platform, whole=all_platforms)
             if reference.tag:

@@ -1,6 +1,7 @@
 """`buildtool push`: images of the store, of layouts and archives, or of targets, to registries."""
 
 import os
+from dataclasses import replace
 
 import click
 
@@ -50,7 +51,7 @@ def _push_image(
 
     target = destination[0] if destination else source
     references = [parse_reference(target.removeprefix("docker://"))]
-    with open_hub(progress, access, [references[0].host]) as hub:
+    with open_hub(progress, access.to([references[0].host])) as hub:
         found = fetch(hub, source, platform)
         done = push_all(found.descriptor, references, hub.registries, hub.store, hub.progress)
     click.echo("\n".join(done))
@@ -75,8 +76,8 @@ def _push_targets(
         names=tuple(parse_name(name) for name in names),
         outputs=(Output("image", push=True),),
         jobs=len(os.sched_getaffinity(0)),
-        access=access,
     )
+    request = replace(request, access=access.to(request.hosts))
     with choose(progress) as view, Session(request, view) as session:
         built = session.build()
         session.write(built)

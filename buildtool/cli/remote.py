@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from buildtool.cli.access import DOCKER, Access
 from buildtool.diag import BuildError
 from buildtool.oci.model import LARGEST_DOCUMENT, Descriptor, Manifest, decode_manifest
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from buildtool.registry.client import Registries
     from buildtool.registry.reference import Reference
     from buildtool.store import Store
-
-DOCKER = "docker://"
 
 #: Bytes of the largest blob of a referrer that is brought here.
 _LARGEST = 256 << 20
@@ -26,22 +25,15 @@ def reference_of(text: str) -> "Reference":
     return parse_reference(text.removeprefix(DOCKER))
 
 
-def registries() -> "Registries":
-    """The registries by the settings of this machine."""
-    from buildtool.registry.client import open_registries
-
-    return open_registries(os.getcwd())
-
-
-def published(text: str, store: "Store") -> Descriptor:
+def published(text: str, store: "Store", access: Access) -> Descriptor:
     """The manifest or index that `docker://...` names, brought to the store; its layers are not."""
     from buildtool.registry.pull import Puller
 
-    return Puller(registries(), reference_of(text), store.blobs).document()
+    return Puller(access.registries(os.getcwd()), reference_of(text), store.blobs).document()
 
 
 def referrers_at(
-    text: str, store: "Store", subject: "Digest", artifact_type: str
+    text: str, store: "Store", subject: "Digest", artifact_type: str, access: Access
 ) -> Iterator[tuple[Descriptor, Manifest, bytes]]:
     """The referrers of one type of a manifest in a registry, each with its document and its blob.
 
@@ -50,7 +42,7 @@ def referrers_at(
     from buildtool.registry.fault import Fault, error_of
     from buildtool.registry.pull import Puller
 
-    reference, known = reference_of(text), registries()
+    reference, known = reference_of(text), access.registries(os.getcwd())
     puller = Puller(known, reference.at(subject), store.blobs)
     try:
         found = known.reading(reference)[-1].referrers(subject, artifact_type)

@@ -1,7 +1,7 @@
 """What the user asked to be built, read from flags and environment and checked."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
@@ -19,6 +19,8 @@ from buildtool.registry.reference import DOCKER
 DEFAULT_EPOCH = 315532800
 #: The last second of the year 9999: later ones do not fit an RFC 3339 date.
 LAST_EPOCH = 253402300799
+#: What the place of a named context begins with that is an image of a registry.
+_CONTEXT = "docker-image://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,29 @@ class BuildRequest:
         )
 
     @property
-    def push_hosts(self) -> tuple[str, ...]:
-        """The registries that the result goes to."""
-        return tuple(dict.fromkeys(name.host or DOCKER for name in self.push_names))
+    def hosts(self) -> Iterator[str]:
+        """The registries that the command line names: those pushed to, else those of caches and contexts.
+
+        Those of base images are not among them: a Dockerfile names them.
+        """
+        pushed = [name.host or DOCKER for name in self.push_names]
+        return iter(pushed) if pushed else map(_host, self._named)
+
+    @property
+    def _named(self) -> Iterator[str]:
+        for spec in (*self.cache_to, *self.cache_from):
+            if spec.kind == "registry":
+                yield spec.place
+        if isinstance(self.subject, DockerfileSubject):
+            for place in dict(self.subject.contexts).values():
+                if place.startswith(_CONTEXT):
+                    yield place.removeprefix(_CONTEXT)
+
+
+def _host(name: str) -> str:
+    from buildtool.registry.reference import parse_reference
+
+    return parse_reference(name).host
 
 
 def is_label(text: str) -> bool:

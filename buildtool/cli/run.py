@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildtool.cli.access import Access, access_options
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 from buildtool.graph.model import ImageConfig
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-@click.command("run", context_settings={"allow_interspersed_args": False})
+@click.command("run", cls=SwitchCommand, context_settings={"allow_interspersed_args": False})
 @click.option("-i", "--interactive", is_flag=True, help="Pass standard input on.")
 @click.option("-t", "--tty", is_flag=True, help="Give the process a terminal.")
 @click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="A variable of the environment.")
@@ -53,9 +55,10 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 @click.option(
     "--platform", default="", metavar="OS/ARCH", help="Of several images, the one for this platform."
 )
+@access_options
 @click.argument("place", metavar="IMAGE")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
-def command(*, place: str, platform: str, arguments: tuple[str, ...], **options: Any) -> int:
+def command(*, place: str, platform: str, arguments: tuple[str, ...], access: Access, **options: Any) -> int:
     """Run a command in an image; what it changes is thrown away.
 
     IMAGE is a name of the store, a label (which is built first), oci:FOLDER, oci-archive:FILE,
@@ -72,7 +75,7 @@ def command(*, place: str, platform: str, arguments: tuple[str, ...], **options:
             hint="with -p nothing but the ports leads in or out; with --network=host ports are the machine's",
         )
     with Store.open() as store:
-        return _run(store, chosen(place, store, platform), arguments, **options)
+        return _run(store, chosen(place, store, platform, access), arguments, **options)
 
 
 def _run(

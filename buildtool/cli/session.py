@@ -364,7 +364,7 @@ class Session:
             else []
         )
         login = partial(self.request.lending.git_login, os.environ, hosts_of(named))
-        self._registries = cache(lambda: access.registries(folder, self.request.push_hosts))
+        self._registries = cache(lambda: access.registries(folder))
         offline = self.request.offline
         bundles = Bundles(
             self.store.blobs,

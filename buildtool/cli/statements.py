@@ -11,6 +11,7 @@ import click
 from buildtool.attest.accept import Acceptance, judge
 from buildtool.attest.dsse import LARGEST, MEDIA_TYPE
 from buildtool.attest.trusted import read_trusted
+from buildtool.cli.access import DOCKER, Access
 from buildtool.cli.progress.wording import printable
 from buildtool.cli.whole import digest_of, whole
 from buildtool.diag import BuildError
@@ -23,7 +24,9 @@ _LARGEST_FILE = 64 << 20
 _ENDINGS = (".json", ".jsonl", ".dsse")
 
 
-def accepted(text: str, sources: Sequence[str], keys: Sequence[str], threshold: int, form: str) -> int:
+def accepted(
+    text: str, sources: Sequence[str], keys: Sequence[str], threshold: int, form: str, access: Access
+) -> int:
     """Judge an image by the statements of others, tell the verdict, and return the exit status.
 
     An image that is here is looked at as well, to its last byte.
@@ -33,8 +36,8 @@ def accepted(text: str, sources: Sequence[str], keys: Sequence[str], threshold: 
     trusted = read_trusted(keys)
     if threshold > len({key.owner for key in trusted}):
         raise BuildError("bad-usage", f"--threshold {threshold} asks for more rebuilders than --keys knows")
-    digest, problems = _image(text)
-    found = judge(digest, list(_gathered(sources, digest)), trusted, threshold, int(time.time()))
+    digest, problems = _image(text, access)
+    found = judge(digest, list(_gathered(sources, digest, access)), trusted, threshold, int(time.time()))
     if form == "json":
         _print_json(found, problems)
     else:
@@ -42,7 +45,7 @@ def accepted(text: str, sources: Sequence[str], keys: Sequence[str], threshold: 
     return 0 if found.accepted and not problems else 1
 
 
-def _image(text: str) -> tuple[Digest, list[str]]:
+def _image(text: str, access: Access) -> tuple[Digest, list[str]]:
     """The digest of an image, and what is wrong with its bytes where they are here."""
     from buildtool.oci.validate import validate_image
 
@@ -50,21 +53,21 @@ def _image(text: str) -> tuple[Digest, list[str]]:
     if digest is not None:
         return digest, []
     with Store.open() as store:
-        layout, descriptor = whole(text, store)
+        layout, descriptor = whole(text, store, access)
         # What a registry serves is verified whenever it is pulled, and not pulled here.
-        problems = [] if text.startswith("docker://") else validate_image(layout, descriptor)
+        problems = [] if text.startswith(DOCKER) else validate_image(layout, descriptor)
     return descriptor.digest, [f"{p.code}: {p.subject}: {p.message}" for p in problems]
 
 
 # ---------------------------------------------------------------- where statements are
 
 
-def _gathered(sources: Sequence[str], digest: Digest) -> Iterator[tuple[str, bytes]]:
+def _gathered(sources: Sequence[str], digest: Digest, access: Access) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         path = source.removeprefix("oci:").removeprefix("oci-archive:")
         layout = os.path.isfile(os.path.join(path, "oci-layout")) or path != source
-        if layout or source.startswith("docker://"):
-            yield from _beside(source if source.startswith("docker://") else path, digest)
+        if layout or source.startswith(DOCKER):
+            yield from _beside(source if source.startswith(DOCKER) else path, digest, access)
         elif os.path.isdir(path):
             names = sorted(name for name in os.listdir(path) if name.endswith(_ENDINGS))
             for name in names[:_MOST_FILES]:
@@ -73,14 +76,14 @@ def _gathered(sources: Sequence[str], digest: Digest) -> Iterator[tuple[str, byt
             yield from _of_file(path)
 
 
-def _beside(place: str, digest: Digest) -> Iterator[tuple[str, bytes]]:
+def _beside(place: str, digest: Digest, access: Access) -> Iterator[tuple[str, bytes]]:
     """The statements beside an image in a layout or a registry."""
     from buildtool.cli.told import beside_at
     from buildtool.oci.layout import open_layout
 
     with Store.open() as store:
-        layout = open_layout(store.path if place.startswith("docker://") else place)
-        for name, _, data in beside_at(place, store, layout, digest, MEDIA_TYPE):
+        layout = open_layout(store.path if place.startswith(DOCKER) else place)
+        for name, _, data in beside_at(place, store, layout, digest, MEDIA_TYPE, access):
             yield name, data
 
 

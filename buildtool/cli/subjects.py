@@ -4,36 +4,34 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from buildtool.cli.access import DOCKER, Access
 from buildtool.diag import BuildError
 
 if TYPE_CHECKING:
-    from buildtool.oci.model import Descriptor
     from buildtool.store import Store
     from buildtool.verify.subject import Image
 
-#: containers-transports(5): an image of a registry.
-_REGISTRY = "docker://"
 
-
-def subject(text: str, store: "Store", platform: str) -> "Image":
+def subject(text: str, store: "Store", platform: str, access: Access) -> "Image":
     """The image, layer or folder that `text` means.
 
     A LABEL or a folder with a Dockerfile is built; `docker://NAME` is pulled; `oci:`, `oci-archive:`
     and `docker-archive:` are places; else it is an image of the store, or a path: a layout,
     an archive of an image, an archive of files (a layer), a folder of files.
     """
+    from buildtool.cli.hub import pulled
     from buildtool.cli.places import parse_place
     from buildtool.cli.request import is_label
 
     if is_label(text):
-        return _built(text, store, platform)
-    if text.startswith(_REGISTRY):
-        return _pulled(text, store, platform)
+        return _built(text, store, platform, access)
+    if text.startswith(DOCKER):
+        return _of_layout("", "", pulled(text, platform, access), text, store, platform)
     if text.startswith((".", "/")) or ":" not in text:
         if not os.path.lexists(text):
             return _of_store(text, store, platform)
         if text.startswith((".", "/")) or not _is_name(text, store):
-            return _at_path(text, store, platform)
+            return _at_path(text, store, platform, access)
     place = parse_place(text)
     return _of_layout(place.path, place.tag, place.digest, text, store, platform)
 
@@ -77,7 +75,7 @@ def _of_layout(
     return of_layout(layout, descriptor, name, places(store, descriptor.digest))
 
 
-def _at_path(path: str, store: "Store", platform: str) -> "Image":
+def _at_path(path: str, store: "Store", platform: str, access: Access) -> "Image":
     from buildtool.oci.layout import open_layout
     from buildtool.verify.subject import of_folder, of_layer
 
@@ -89,7 +87,7 @@ def _at_path(path: str, store: "Store", platform: str) -> "Image":
         if os.path.exists(os.path.join(path, "oci-layout")):
             return _of_layout(path, "", None, path, store, platform)
         if os.path.exists(os.path.join(path, "Dockerfile")):
-            return _built(path, store, platform)
+            return _built(path, store, platform, access)
         return of_folder(path)
     if not stat.S_ISREG(mode):
         raise BuildError("no-such-file", f"{path} is neither a file nor a folder")
@@ -116,7 +114,7 @@ def _layer(path: str, image: "Image") -> "Image":
     return image
 
 
-def _built(text: str, store: "Store", platform: str) -> "Image":
+def _built(text: str, store: "Store", platform: str, access: Access) -> "Image":
     """An image that is built now, as `buildtool build` does."""
     from buildtool.cli.platforms import parse_platforms
     from buildtool.cli.progress.choose import choose
@@ -126,20 +124,7 @@ def _built(text: str, store: "Store", platform: str) -> "Image":
     what = parse_subject((text,), file="", target="", build_args=(), contexts=())
     platforms = parse_platforms((platform,) if platform else ())
     epoch = parse_epoch(None, os.environ)
-    request = BuildRequest(what, platforms, epoch, jobs=len(os.sched_getaffinity(0)))
+    request = BuildRequest(what, platforms, epoch, jobs=len(os.sched_getaffinity(0)), access=access)
     with choose("auto") as view, Session(request, view) as session:
         manifest = session.build().images[0].manifest
     return _of_layout("", "", manifest, text, store, platform)
-
-
-def _pulled(text: str, store: "Store", platform: str) -> "Image":
-    from buildtool.cli.platforms import parse_platform
-    from buildtool.registry.client import open_registries
-    from buildtool.registry.pull import Puller
-    from buildtool.registry.reference import parse_reference
-
-    reference = parse_reference(text.removeprefix(_REGISTRY))
-    puller = Puller(open_registries(os.getcwd()), reference, store.blobs)
-    chosen: Descriptor = puller.choose(puller.document(), parse_platform(platform))
-    puller.everything(chosen, lambda done, total: None)
-    return _of_layout("", "", chosen.digest, text, store, platform)

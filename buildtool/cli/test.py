@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from buildtool.cli.access import Access, access_options
 from buildtool.cli.platforms import parse_platform
 from buildtool.cli.request import BuildRequest, LabelSubject, parse_epoch
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError, render
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ class _Case:
     image: "Label"
 
 
-@click.command("test")
+@click.command("test", cls=SwitchCommand)
 @click.argument("labels", nargs=-1, required=True, metavar="LABEL...")
 @click.option("--flag", multiple=True, metavar="NAME=VALUE", help="A flag that select() asks about.")
 @click.option("--platform", default="", metavar="OS/ARCH", help="The platform of the images.")
 @click.option("--locked", is_flag=True, help="Fail if the lock would change.")
-def command(labels: tuple[str, ...], flag: tuple[str, ...], platform: str, locked: bool) -> int:
+@access_options
+def command(
+    labels: tuple[str, ...], flag: tuple[str, ...], platform: str, locked: bool, access: Access
+) -> int:
     """Build images and run their tests.
 
     LABEL is a target or a pattern such as //...; what is no image_test() is passed over. The
@@ -52,6 +57,7 @@ def command(labels: tuple[str, ...], flag: tuple[str, ...], platform: str, locke
         jobs=len(os.sched_getaffinity(0)),
         locked=locked,
         flags=flag,
+        access=access.to(()),
     )
     cases = _cases(request)
     if not cases:

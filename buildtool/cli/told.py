@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from buildtool.attest.provenance import provenance
 from buildtool.attest.statement import PROVENANCE, Statement, decoded, document
+from buildtool.cli.access import DOCKER, Access
 from buildtool.cli.parameters import parameters_of
 from buildtool.cli.request import BuildRequest
 from buildtool.diag import BuildError
@@ -44,13 +45,13 @@ def provenance_in(store: Store, digest: Digest) -> bytes | None:
 
 
 def beside_at(
-    text: str, store: Store, layout: "Layout", digest: Digest, kind: str
+    text: str, store: Store, layout: "Layout", digest: Digest, kind: str, access: Access
 ) -> "Iterator[tuple[str, str, bytes]]":
     """What stands beside an image where `text` says that it is: name, predicate type, and the bytes."""
-    if text.startswith("docker://"):
+    if text.startswith(DOCKER):
         from buildtool.cli.remote import referrers_at
 
-        for entry, found, data in referrers_at(text, store, digest, kind):
+        for entry, found, data in referrers_at(text, store, digest, kind, access):
             yield f"{text}@{entry.digest[:19]}", _predicate(entry, found), data
         return
     from buildtool.oci.artifact import content, referrers
@@ -63,9 +64,9 @@ def _predicate(entry: Descriptor, found: Manifest) -> str:
     return (entry.annotations or found.annotations or {}).get(PREDICATE, "")
 
 
-def provenance_of(text: str, store: Store, layout: "Layout", digest: Digest) -> bytes:
+def provenance_of(text: str, store: Store, layout: "Layout", digest: Digest, access: Access) -> bytes:
     """The provenance beside an image, else the store's; BuildError `no-provenance`."""
-    for _, predicate, data in beside_at(text, store, layout, digest, IN_TOTO):
+    for _, predicate, data in beside_at(text, store, layout, digest, IN_TOTO, access):
         if predicate == PROVENANCE:
             return data
     known = provenance_in(store, digest)

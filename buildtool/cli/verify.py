@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from buildtool.cli.access import Access
 from buildtool.cli.claims import arguments_of, claim_of, claim_options, how_of
+from buildtool.cli.switches import SwitchCommand
 from buildtool.diag import BuildError
 
 
-@click.command("verify")
+@click.command("verify", cls=SwitchCommand)
 @claim_options
 @click.option(
     "--bisect/--no-bisect", default=True, help="Whether to look for the perturbation that makes a difference."
@@ -63,6 +65,7 @@ def command(
     keys: tuple[str, ...],
     threshold: int,
     form: str,
+    access: Access,
     **options: Any,
 ) -> int:
     """Build twice without cache, the second time in another world, and compare.
@@ -75,12 +78,13 @@ def command(
     results differ, more builds find out which of these alone makes the difference. The exit
     status is 0 if all is the same, 1 if it is not, 2 if the input is wrong.
     """
+    access = access.to_places(*what, *statements)
     if statements:
         from buildtool.cli.statements import accepted
 
         if len(what) != 1:
             raise BuildError("bad-usage", "--statements are about one IMAGE")
-        return accepted(what[0], statements, keys, threshold, form)
+        return accepted(what[0], statements, keys, threshold, form, access)
     from buildtool.cli import verifying
 
     how = how_of(ctx, bisect=bisect, form=form)
@@ -90,8 +94,8 @@ def command(
     if everything:
         if what or against or record:
             raise BuildError("bad-usage", "--all FILE says itself what is built and what it is compared with")
-        return verifying.all_of(everything, arguments_of(ctx), how)
-    claim = claim_of(ctx)
+        return verifying.all_of(everything, (*arguments_of(ctx), *access.arguments()), how)
+    claim = claim_of(ctx, access)
     if claim.wanted is not None and (against or record):
         raise BuildError("bad-usage", "an image says its digest itself: no --against, no --record")
     if against:

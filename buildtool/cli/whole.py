@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from buildtool.cli.access import DOCKER, Access
 from buildtool.digest import Digest, parse_digest
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def is_published(text: str) -> bool:
     return text.startswith(("sha256:", "oci:", "oci-archive:", "docker://")) or "@sha256:" in text
 
 
-def whole(text: str, store: "Store", platform: str = "") -> "tuple[Layout, Descriptor]":
+def whole(text: str, store: "Store", access: Access, platform: str = "") -> "tuple[Layout, Descriptor]":
     """What a place names, whole: an index is not taken apart unless a platform is asked for.
 
     Of an image in a registry (`docker://...`) the documents are brought to the store, its layers are not.
@@ -23,11 +24,11 @@ def whole(text: str, store: "Store", platform: str = "") -> "tuple[Layout, Descr
     from buildtool.cli.places import find, layout_at, parse_place
     from buildtool.cli.platforms import parse_platform
 
-    if text.startswith("docker://"):
+    if text.startswith(DOCKER):
         from buildtool.cli.places import Place
         from buildtool.cli.remote import published
 
-        where = Place("", digest=published(text, store).digest)
+        where = Place("", digest=published(text, store, access).digest)
     else:
         where = parse_place(text)
     layout = layout_at(where, store)
