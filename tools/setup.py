@@ -59,6 +59,7 @@ TESTING = (
     Need("make", commands=("make",)),
     Need("musl-tools", commands=("musl-gcc",)),
     Need("openssh-client", commands=("ssh-keygen",)),
+    Need("podman", commands=("podman",)),
     Need("skopeo", commands=("skopeo",)),
     Need("umoci", commands=("umoci",)),
 )
