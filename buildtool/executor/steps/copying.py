@@ -2,7 +2,8 @@
 
 - A folder as a source means its contents; the destination folder, if it must be
   made, is 0755 like every parent that is made, not of the source's mode.
-- Folders inside take mode and owner of the source's, also where they exist.
+- Folders inside take mode and owner of the source's, also where they exist; those that
+  are only on the way to something copied (`--parents`, exceptions to `--exclude`) take the mode.
 - Links that name a source, or lie in the destination, are followed inside their
   own root; links among the contents stay links.
 - A file never replaces a folder, a folder never a file or a link.
@@ -57,25 +58,32 @@ class Copier:
     def _with_parents(self, path: str) -> None:
         """Copy what a pattern means, with the folders between it and the root or the pivot `/./`."""
         before, _, pattern = f"/{path.strip('/')}".rpartition("/./")
-        base = resolve(self.source, before.encode("utf-8", "surrogateescape")) if before else b""
         wanted = (pattern if before else path).strip("/")
-        dest = self._make_folders(self.work.dest.encode("utf-8", "surrogateescape"))
-        found = base is not None and self._contents(base, dest, IgnoreMatcher((wanted,)))
-        if not found and not has_wildcards(wanted):
+        found = has_wildcards(before) or has_wildcards(wanted)
+        for top in self._sources(before) if before else (b"",):
+            base = resolve(self.source, top)
+            if base is None:
+                raise self._not_found(top)
+            dest = self._make_folders(self.work.dest.encode("utf-8", "surrogateescape"))
+            found |= self._contents(base, dest, IgnoreMatcher((wanted,)))
+        if not found:
             raise self._not_found(path.encode("utf-8", "surrogateescape"))
 
     # ------------------------------------------------------------ sources
 
     def _sources(self, path: str) -> list[bytes]:
-        """The paths that a source means; a pattern may mean none."""
+        """The paths that a source means, folder by folder; a pattern may mean none, in a folder that is there."""
         clean = path.strip("/")
         if not self.work.wildcards or not has_wildcards(clean):
             plain = clean.replace("\\", "") if self.work.wildcards else clean
             return [plain.encode("utf-8", "surrogateescape")]
         fixed, pattern = split_wildcards(clean)
-        base = resolve(self.source, fixed.replace("\\", "").encode())
+        above = fixed.replace("\\", "").encode("utf-8", "surrogateescape")
+        base = resolve(self.source, above)
         if base is None:
-            return []
+            if self.source.has_folder(above):
+                return []
+            raise self._not_found(above)
         found: list[bytes] = []
         todo = [base]
         while todo:
@@ -87,7 +95,7 @@ class Copier:
                     found.append(here)
                 elif relative.count("/") < pattern.count("/"):
                     todo.append(here)
-        return sorted(found)
+        return sorted(found, key=lambda path: path.split(b"/"))
 
     def _matches(self, pattern: str, relative: str) -> bool:
         try:
@@ -183,7 +191,10 @@ class Copier:
         return taken, True
 
     def _folders_to(self, folder: bytes, top: bytes, dest: bytes, made: set[bytes]) -> None:
-        """Make a folder of the source and those above it, as far as they were not copied by themselves."""
+        """Make a folder of the source and those above it, as far as they were not copied by themselves.
+
+        Where such a folder is already, it takes the source's mode and nothing else.
+        """
         missing = []
         while folder not in made:
             missing.append(folder)
@@ -192,7 +203,12 @@ class Copier:
             made.add(folder)
             item = self.source.lookup(_below(top, folder))
             assert item is not None
-            self._place(item, _below(dest, folder), {})
+            target = _below(dest, folder)
+            there = self.draft.lookup(target)
+            if there is not None and there.kind is Kind.DIR:
+                self.draft.add(there._replace(mode=item.mode))
+            else:
+                self._place(item, target, {})
 
     def _place(self, item: Item, target: bytes, inodes: dict[object, bytes]) -> None:
         self._check_place(item, target)

@@ -46,6 +46,9 @@ class SourceTree(Protocol):
     def neighbours(self, path: bytes) -> list[bytes]:
         """The names that a person could have meant in a folder, whether or not they are in this tree."""
 
+    def has_folder(self, path: bytes) -> bool:
+        """Whether there is such a folder, whether or not it is in this tree."""
+
     def check(self) -> None:
         """Raise BuildError if what was read is no longer what the step is keyed by."""
 
@@ -146,6 +149,10 @@ class _MadeTree:
     def neighbours(self, path: bytes) -> list[bytes]:
         return self.names(path)
 
+    def has_folder(self, path: bytes) -> bool:
+        item = self.lookup(path)
+        return item is not None and item.kind is Kind.DIR
+
     def check(self) -> None:
         pass
 
@@ -194,6 +201,9 @@ class _ListedTree:
         except OSError:
             return []
 
+    def has_folder(self, path: bytes) -> bool:
+        return os.path.isdir(self.root + path)
+
     def check(self) -> None:
         changed = local.unchanged(self.folder, list(self.rows.values()))
         if changed is not None:
@@ -236,6 +246,10 @@ class _StackTree:
 
     def neighbours(self, path: bytes) -> list[bytes]:
         return self.names(path)
+
+    def has_folder(self, path: bytes) -> bool:
+        item = self.lookup(path)
+        return item is not None and item.kind is Kind.DIR
 
     def check(self) -> None:
         pass

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _MICRO = dict.fromkeys(("us", "µs", "μs"), 10**3)
 _UNITS = {"ns": 1, **_MICRO, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(r"(?:([0-9]+)\.?|\.(?=[0-9]))([0-9]*)(ns|us|µs|μs|ms|s|m|h)")
 
 #: Docker refuses shorter times than a millisecond.
 SHORTEST = 10**6
@@ -24,7 +24,7 @@ _SIGNALS = frozenset(_NAMED_SIGNALS.split()) | {
     *(f"RTMAX-{n}" for n in range(1, 15)),
 }
 
-_SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
+_SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=][rwxXstugo]*)+(?:,[ugoa]*(?:[-+=][rwxXstugo]*)+)*")
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", ""),
@@ -38,29 +38,30 @@ _ARCHITECTURES = {
 
 def duration(text: str) -> int:
     """A duration such as `1m30s`, in nanoseconds; 0, or at least a millisecond."""
-    if text == "0":
+    number = text[1:] if text.startswith(("+", "-")) else text
+    if number == "0":
         return 0
-    total = 0.0
-    at = 0
-    for match in _DURATION.finditer(text):
+    total = at = 0
+    for match in _DURATION.finditer(number):
         if match.start() != at:
             break
-        total += float(match[1]) * _UNITS[match[2]]
+        unit, part = _UNITS[match[3]], match[2]
+        total += int(match[1] or 0) * unit + int(int(part or 0) * (unit / 10 ** len(part)))
         at = match.end()
-    if not at or at != len(text):
+    if not at or at != len(number):
         raise BuildError(
             "bad-duration", f'"{text}" is not a duration', hint="write a number and a unit, as 30s or 1m30s"
         )
-    if 0 < total < SHORTEST:
+    if total and (total < SHORTEST or text.startswith("-")):
         raise BuildError("bad-duration", f'"{text}" is shorter than a millisecond')
     if total >= 1 << 63:
         raise BuildError("bad-duration", f'"{text}" is too long')
-    return int(total)
+    return total
 
 
 def retries(text: str) -> int:
     """The number of HEALTHCHECK's `--retries`."""
-    if not re.fullmatch(r"\+?[0-9]{1,9}", text):
+    if not re.fullmatch(r"\+?[0-9]{1,18}|-0+", text) or int(text) >= 1 << 31:
         raise BuildError("bad-flag-value", f'"{text}" is not a number of retries')
     return int(text)
 
@@ -95,6 +96,8 @@ def byte_size(text: str) -> int:
 def ports(text: str) -> list[str]:
     """The ports that a word of EXPOSE names, as `80/tcp`: `80`, `7000-7003/udp`, `[[ip:]host:]80`."""
     *outer, inner = text.rsplit(":", 2)
+    if len(outer) == 2 and outer[0]:
+        _check_address(outer[0], text)
     port, slash, protocol = inner.partition("/")
     protocol = protocol.lower() if slash and protocol else "tcp"
     if protocol not in ("tcp", "udp", "sctp"):
@@ -107,6 +110,17 @@ def ports(text: str) -> list[str]:
     return [f"{n}/{protocol}" for n in range(first, last + 1)]
 
 
+def _check_address(address: str, whole: str) -> None:
+    from ipaddress import ip_address
+
+    try:
+        if "%" in address:
+            raise ValueError("a zone")
+        ip_address(address[1:-1] if address.startswith("[") and address.endswith("]") else address)
+    except ValueError:
+        raise BuildError("bad-port", f'"{address}" in "{whole}" is not an IP address') from None
+
+
 def _range(text: str, whole: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
@@ -116,9 +130,9 @@ def _range(text: str, whole: str) -> tuple[int, int]:
 
 
 def check_signal(text: str) -> None:
-    """Refuse what is neither the number nor the name of a signal."""
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        known = 0 < int(text) <= 64
+    """Refuse what is neither a number other than 0, as BuildKit takes it, nor the name of a signal."""
+    if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
+        known = int(text) != 0
     else:
         known = text.upper().removeprefix("SIG") in _SIGNALS
     if not known:
