@@ -23,7 +23,8 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
     owner = _owner(body, node)
     mode = _mode(body, node)
     exclude = tuple(f.value or "" for f in node.flags if f.name == "exclude")
-    parents, link = node.true("parents"), node.true("link")
+    # As BuildKit has it, --link is nothing beside a mode.
+    parents, link = node.true("parents"), node.true("link") and mode is None
     heredocs = _heredocs(body, node)
     words = [w for w in node.sources if not (node.heredocs and heredoc_word(w.text))]
     written = [body.word(word.text, word.at) for word in words]
@@ -90,7 +91,8 @@ def _place_of(body: Body, word: Word, written: str, *, is_add: bool) -> str | Gi
 def _checksum(body: Body, node: tree.Copy | tree.Add, remote: list[str | GitReference | None]) -> str:
     """What --checksum says; BuildError where there is nothing that it can be about."""
     flag = node.flag("checksum")
-    if flag is None or not flag.value:
+    checksum = body.word(flag.value, flag.at) if flag is not None and flag.value else ""
+    if flag is None or not checksum:
         return ""
     span = body.span(flag.at)
     if len(remote) != 1:
@@ -102,7 +104,7 @@ def _checksum(body: Body, node: tree.Copy | tree.Add, remote: list[str | GitRefe
             span=span,
             hint="the files of a context are known by their content",
         )
-    return body.word(flag.value, flag.at)
+    return checksum
 
 
 def _source(body: Body, word: Word, written: str, *, parents: bool) -> str:
@@ -131,6 +133,8 @@ def _mode(body: Body, node: tree.Instruction) -> str | None:
     if flag is None or not flag.value:
         return None
     mode = body.word(flag.value, flag.at)
+    if not mode:
+        return None
     try:
         check_mode(mode)
     except BuildError as error:

@@ -25,6 +25,9 @@ from buildtool.frontends.dockerfile.pattern import Pattern
 MAX_RESULT = 1 << 20
 MAX_DEPTH = 40
 
+#: What Unicode calls a space, and nothing else that Python strips.
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+
 _SPECIAL = frozenset("@*#?-$!")
 
 
@@ -118,7 +121,7 @@ class _Reader:
     def _split(self, text: str) -> None:
         """Add unquoted text to the words."""
         for c in text:
-            if c.isspace():
+            if c in SPACES:
                 self._end_word()
             else:
                 self._join(c)
@@ -347,7 +350,7 @@ def _filled(replacement: str, match: str) -> str:
     """What `//` replaces with: BuildKit hands it to Go as a template, in which `$0` is the match."""
     if "$" not in replacement:
         return replacement
-    return _TEMPLATE.sub(lambda m: m[1] or (match if (m[2] or m[3]).strip("0") == "" else ""), replacement)
+    return _TEMPLATE.sub(lambda m: m[1] or (match if (m[2] or m[3]) == "0" else ""), replacement)
 
 
 def _replace(pattern: Pattern, value: str, replacement: str, every: bool) -> str:

@@ -68,9 +68,9 @@ def check_flags(instruction: str, flags: tuple[Flag, ...], span: Callable[[Place
         problem = _problem(instruction, flag, kind)
         if problem:
             raise BuildError("bad-flag-value", f"--{flag.name} {problem}", span=span(flag.at))
-        if instruction == "HEALTHCHECK":
+        if instruction == "HEALTHCHECK" and flag.value:
             try:
-                (retries if flag.name == "retries" else duration)(flag.value or "")
+                (retries if flag.name == "retries" else duration)(flag.value)
             except BuildError as error:
                 raise error.at(span(flag.at)) from None
 

@@ -12,7 +12,7 @@ from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.grammar import table_bytes
 
 #: Moves when the same text gives another tree for another reason than the grammar.
-TREE_VERSION = 1
+TREE_VERSION = 2
 
 
 class ParseCache(Protocol):

@@ -1,6 +1,6 @@
 """Shell patterns of `*` and `?`, as variables are trimmed and replaced with.
 
-A pattern is matched piece by piece between its stars, which is linear in the
+Neither matches a line end, as in Go.  A pattern is matched piece by piece between its stars, which is linear in the
 text for each piece, whatever the pattern; a regular expression would try again
 and again.
 """
@@ -49,15 +49,21 @@ class Pattern:
         return None if first is None else self._rest(text, first.end(), longest)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
-        """The leftmost longest matches, none overlapping another."""
-        at = 0
+        """The leftmost longest matches, none overlapping another, nor empty right behind one."""
+        at = done = 0
         while at <= len(text):
             first = _regex(self.pieces[0]).search(text, at)
-            end = None if first is None else self._rest(text, first.end(), longest=True)
-            if first is None or end is None:
+            if first is None:
                 return
-            yield first.start(), end
-            at = end if end > first.start() else end + 1
+            start, end = first.start(), self._rest(text, first.end(), longest=True)
+            if end is None:
+                # What begins later in this line has even less room.
+                at = _line_end(text, start) + 1
+                continue
+            if end > done or start == 0:
+                yield start, end
+            done = end
+            at = end if end > start else end + 1
 
     def _rest(self, text: str, at: int, longest: bool) -> int | None:
         """Where the match ends whose first piece ended at `at`.
@@ -68,22 +74,29 @@ class Pattern:
         if len(self.pieces) == 1:
             return at
         for piece in self.pieces[1:-1]:
-            found = _regex(piece).search(text, at)
+            found = _regex(piece).search(text, at, _line_end(text, at) + len(piece))
             if found is None:
                 return None
             at = found.end()
         last = self.pieces[-1]
+        limit = min(_line_end(text, at) + len(last), len(text))
         if longest:
-            return _last(last, text, at)
-        found = _regex(last).search(text, at)
+            return _last(last, text, at, limit)
+        found = _regex(last).search(text, at, limit)
         return None if found is None else found.end()
 
 
+def _line_end(text: str, at: int) -> int:
+    """Where the line ends that a star begins in, which it does not leave."""
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
 def _regex(piece: _Piece) -> re.Pattern[str]:
-    return re.compile("".join("." if c is None else re.escape(c) for c in piece), re.S)
+    return re.compile("".join("." if c is None else re.escape(c) for c in piece))
 
 
-def _last(piece: _Piece, text: str, at: int) -> int | None:
-    """Where the last place of the piece ends, at `at` or later."""
-    found = _regex(piece[::-1]).search(text[at:][::-1])
-    return None if found is None else len(text) - found.start()
+def _last(piece: _Piece, text: str, at: int, limit: int) -> int | None:
+    """Where the last place of the piece ends, between `at` and `limit`."""
+    found = _regex(piece[::-1]).search(text[at:limit][::-1])
+    return None if found is None else limit - found.start()

@@ -17,6 +17,7 @@ from bisect import bisect_right
 import msgspec
 
 from buildtool.diag import BuildError, Span
+from buildtool.frontends.dockerfile.expand import SPACES
 from buildtool.frontends.dockerfile.heredoc import HeredocWord, heredoc_words
 from buildtool.frontends.dockerfile.tree import Directive, Heredoc, Place, span_of
 
@@ -25,7 +26,6 @@ MAX_LINE = 65_535
 MAX_INSTRUCTIONS = 50_000
 
 DIRECTIVES = ("syntax", "escape", "check")
-_BLANKS = " \t\v\f\r"
 
 
 class Logical(msgspec.Struct):
@@ -100,7 +100,7 @@ class _Pass:
         lines = self.source.lines
         while self.at < len(lines):
             line = lines[self.at]
-            stripped = line.lstrip()
+            stripped = line.lstrip(SPACES)
             self.at += 1
             if stripped.startswith("#"):
                 self.heading = self.heading and self._directive(stripped)
@@ -121,7 +121,7 @@ class _Pass:
     def _directive(self, line: str) -> bool:
         """Take a directive; false for an ordinary comment, after which there are none any more."""
         name, equals, value = line[1:].partition("=")
-        name, value = name.strip().lower(), value.strip()
+        name, value = name.strip(SPACES).lower(), value.strip(SPACES)
         if not equals or not value or name not in DIRECTIVES:
             return False
         column = self.source.lines[self.at - 1].find("#") + 1
@@ -153,8 +153,8 @@ class _Pass:
             column = 1
             text, goes_on = self._continued(following)
         joined = "".join(parts)
-        lead = len(joined) - len(joined.lstrip())
-        logical = Logical(joined.strip(), [(max(o - lead, 0), line, c) for o, line, c in pieces])
+        lead = len(joined) - len(joined.lstrip(SPACES))
+        logical = Logical(joined.strip(SPACES), [(max(o - lead, 0), line, c) for o, line, c in pieces])
         if lead:
             logical.pieces[0] = (0, pieces[0][1], pieces[0][2] + lead)
         if not logical.text:
@@ -171,7 +171,7 @@ class _Pass:
         while self.at < len(lines):
             line = lines[self.at]
             self.at += 1
-            stripped = line.lstrip()
+            stripped = line.lstrip(SPACES)
             if not stripped:
                 self.source.empty_continuations.append(Place(self.at, 1, self.at, 2))
             elif not stripped.startswith("#"):

@@ -61,9 +61,9 @@ class Plan:
         try:
             base = expander.word(start.base.text, args)
             flag = start.flag("platform")
-            if flag is not None:
+            if flag is not None and flag.value:
                 at = flag.at
-                wanted = parse_platform(expander.word(flag.value or "", args), self._request.platform)
+                wanted = parse_platform(expander.word(flag.value, args), self._request.platform)
         except BuildError as error:
             raise error.at(self._file.span(self._request.filename, at)) from None
         if not base:

@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from buildtool.diag import BuildError, BuildErrors, suggestion
 from buildtool.frontends.dockerfile import tree
+from buildtool.frontends.dockerfile.expand import SPACES
 from buildtool.frontends.dockerfile.flags import check_flags, read_flag
 from buildtool.frontends.dockerfile.heredoc import heredoc_word
 from buildtool.frontends.dockerfile.lalr import Token, Tree
@@ -305,7 +306,7 @@ class _Line:
         return tree.Expose(ports=tuple(self._word(t) for t in self.arguments), **self._common())
 
     def _volume(self) -> tree.Volume:
-        words = self._words()
+        words = [Word(word.text.strip(SPACES), word.at) for word in self._words()]
         if not words:
             raise self._fail("missing-argument", "VOLUME needs at least one path")
         for word in words:

@@ -45,6 +45,12 @@ WORDS = [
     # With two slashes the replacement is a template of Go's: $0 is the match, other groups are empty.
     ("${FOO//o/[$R]}", {"FOO": "foo", "R": "$0$1$$"}, "f[o$][o$]"),
     ("${FOO/o/[$R]}", {"FOO": "foo", "R": "$0$1$$"}, "f[$0$1$$]o"),
+    ("${FOO//o/$R}", {"FOO": "foo", "R": "$00x$"}, "f$$"),
+    ("${FOO//*/x}", {"FOO": "foo"}, "x"),
+    # Neither a star nor a question mark is a line end.
+    ("${FOO%%.*}", {"FOO": "a.b\nc.d"}, "a.b\nc"),
+    ("${FOO#*\n}", {"FOO": "a.b\nc.d"}, "c.d"),
+    ("${FOO//?/x}", {"FOO": "a\nb"}, "x\nx"),
     ("$0$1$@x$*", {"1": "one"}, "onex"),
     ("$-$!$?$#", {}, ""),
     ("$$A", {"A": "a"}, "A"),
@@ -117,6 +123,8 @@ def test_commands(text: str, form: str, words: tuple[str, ...]) -> None:
     [
         ("ENV A b=c d", [("A", "b=c d")]),
         ("ENV A   b", [("A", "b")]),
+        ("ENV A=b\u00a0C=d\u2003E='f\u00a0g'", [("A", "b"), ("C", "d"), ("E", "'f\u00a0g'")]),
+        ("ENV A=\x1c", [("A", "\x1c")]),
         ("ENV A=b\\ c d=\"e f\" g='h i'", [("A", "b\\ c"), ("d", '"e f"'), ("g", "'h i'")]),
         ("ENV A= B=", [("A", ""), ("B", "")]),
         ("LABEL a=b \\\n   c=d \\\n   e=f", [("a", "b"), ("c", "d"), ("e", "f")]),
@@ -255,10 +263,64 @@ def test_working_directories(rows: str, working_dir: str) -> None:
         ("ENV p='1 2'\nEXPOSE $p", ("1/tcp", "2/tcp")),
         ("EXPOSE 80 80/tcp", ("80/tcp",)),
         ("EXPOSE 9/sctp", ("9/sctp",)),
+        ("EXPOSE [::1]:80:81 ::82 1-3:83", ("81/tcp", "82/tcp", "83/tcp")),
     ],
 )
 def test_ports(row: str, ports: tuple[str, ...]) -> None:
     assert image(f"FROM scratch\n{row}").config.exposed_ports == ports
+
+
+@pytest.mark.parametrize("row", ["EXPOSE web:80:80", "EXPOSE 1.2.3.256:80:80", "EXPOSE fe80::1%1:80:80"])
+def test_what_is_no_address(row: str) -> None:
+    with pytest.raises(BuildError, match="is not an IP address"):
+        image(f"FROM scratch\n{row}")
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("1.001s", 1_001_000_000),
+        ("+1h.5m", 3_630_000_000_000),
+        ("2.s", 2_000_000_000),
+        ("0s", 0),
+        ("-0", 0),
+        ("", 0),
+        ("0.0123h", 44_280_000_000),
+    ],
+)
+def test_durations_are_exact(text: str, nanoseconds: int) -> None:
+    made = image(f"FROM scratch\nHEALTHCHECK --interval={text} --retries= CMD x").config.healthcheck
+    assert made is not None
+    assert (made.interval, made.retries) == (nanoseconds, 0)
+
+
+@pytest.mark.parametrize("text", ["-1s", "1", "s", ".s", "1s.", "999us", "1 s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BuildError, match="duration|shorter"):
+        image(f'FROM scratch\nHEALTHCHECK --interval="{text}" CMD x')
+
+
+@pytest.mark.parametrize("signal", ["65", "9", "-1", "SIGRTMAX-14", "sigterm"])
+def test_signals(signal: str) -> None:
+    assert image(f"FROM scratch\nSTOPSIGNAL {signal}").config.stop_signal == signal
+
+
+def test_volumes_of_an_array_lose_their_spaces() -> None:
+    assert image('FROM scratch\nVOLUME [" /a ", "/b c"]').config.volumes == ("/a", "/b c")
+    with pytest.raises(BuildError, match="empty path"):
+        image('FROM scratch\nVOLUME ["/a", " "]')
+
+
+def test_flags_without_a_value_are_as_good_as_none() -> None:
+    flags = "--chown=$NO --chmod=$NO --checksum=$NO"
+    (copy,) = copies(f"FROM --platform= scratch\nADD {flags} a /b")
+    assert (copy.owner, copy.mode) == (None, None)
+
+
+@pytest.mark.parametrize(("flags", "link"), [("", True), ("--chmod=644", False), ("--chmod=$NO", True)])
+def test_link_is_nothing_beside_a_mode(flags: str, link: bool) -> None:
+    (copy,) = copies(f"FROM scratch\nCOPY --link {flags} a /b")
+    assert copy.link is link
 
 
 def test_shell_counts_from_where_it_stands() -> None:

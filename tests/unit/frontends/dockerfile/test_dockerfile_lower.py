@@ -114,7 +114,7 @@ def test_flags() -> None:
     flags = "--chown=u:$G --chmod=u=rwX --link --parents --exclude=*.md --exclude=$X"
     (copy,) = copies(f"FROM scratch\nARG G=g\nCOPY {flags} p/./q /d/\n")
     assert copy.owner == Owner("u", "g")
-    assert (copy.mode, copy.link, copy.parents) == ("u=rwX", True, True)
+    assert (copy.mode, copy.link, copy.parents) == ("u=rwX", False, True)
     assert copy.exclude == ("*.md", "$X")
     assert copy.paths == ("p/./q",)
     assert isinstance(copy.source, LocalSource)
