@@ -72,7 +72,7 @@ class Copier:
     # ------------------------------------------------------------ sources
 
     def _sources(self, path: str) -> list[bytes]:
-        """The paths that a source means, folder by folder; a pattern may mean none, in a folder that is there."""
+        """The paths that a source means, folder by folder; a pattern means none in a folder without any."""
         clean = path.strip("/")
         if not self.work.wildcards or not has_wildcards(clean):
             plain = clean.replace("\\", "") if self.work.wildcards else clean

@@ -1,4 +1,4 @@
-"""File modes as BuildKit takes them: octal, or symbolic clauses such as `u+rwX,go-w` as BSD's chmod reads them.
+"""File modes as BuildKit takes them: octal, or symbolic clauses (`u+rwX,go-w`) as BSD's chmod reads them.
 
 That differs from GNU's chmod: `X` counts behind `+` alone and looks at the mode as it was before the first
 clause, letters that copy (`g=u`) stand among others, and `=` takes the set-id bits of folders away as well.

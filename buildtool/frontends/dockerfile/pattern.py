@@ -1,8 +1,8 @@
 """Shell patterns of `*` and `?`, as variables are trimmed and replaced with.
 
-Neither matches a line end, as in Go.  A pattern is matched piece by piece between its stars, which is linear in the
-text for each piece, whatever the pattern; a regular expression would try again
-and again.
+Neither matches a line end, as in Go.  A pattern is matched piece by piece between its
+stars, which is linear in the text for each piece, whatever the pattern; a regular
+expression would try again and again.
 """
 
 import re

@@ -6,18 +6,20 @@ from buildtool.diag import BuildError, Note, Warned
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.lint.checks import CHECKS
 from buildtool.frontends.dockerfile.lint.facts import Facts, Record, facts_of
-from buildtool.frontends.dockerfile.lint.options import Options, options_of
+from buildtool.frontends.dockerfile.lint.options import Options, Places, options_of
 from buildtool.frontends.dockerfile.lint.rule import Finding, Rule
 from buildtool.frontends.dockerfile.request import Request
 
 
 def find(facts: Facts, options: Options, rules: Iterable[Rule]) -> list[Finding]:
     """What the rules find, in the order of the file; each once."""
+    places = Places(facts.file, options)
     found = [
         Finding(rule, broken.at, broken.message, broken.fix or rule.fix)
         for rule in rules
-        if options.wants(rule)
+        if places.wants(rule)
         for broken in rule.check(facts)
+        if places.at(broken.at.line).wants(rule)
     ]
     unique = {(f.at, f.rule.name, f.message): f for f in found}
     return [unique[key] for key in sorted(unique)]
@@ -52,8 +54,6 @@ def violation(
 def check_build(file: tree.File, request: Request, record: Record) -> list[Warned]:
     """BuildKit's warnings on a build that was lowered; raises where `error=true` makes them an error."""
     options = options_of(file, request)
-    if options.skip is None and options.experimental == frozenset():
-        return []
     found = find(facts_of(file, request, record), options, CHECKS)
     error = violation(file, request.filename, found, options)
     if error is not None:

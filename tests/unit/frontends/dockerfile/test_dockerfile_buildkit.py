@@ -296,7 +296,7 @@ def test_durations_are_exact(text: str, nanoseconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["-1s", "1", "s", ".s", "1s.", "999us", "1 s"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(BuildError, match="duration|shorter"):
+    with pytest.raises(BuildError, match=r"duration|shorter"):
         image(f'FROM scratch\nHEALTHCHECK --interval="{text}" CMD x')
 
 

@@ -26,7 +26,9 @@ def build(text: str, args: dict[str, str] | None = None, target: str = "") -> Lo
         ("error=false", BOTH),
         ("skip=all", []),
         ("skip=ConsistentInstructionCasing,FromAsCasing", []),
-        ("skip= ConsistentInstructionCasing , X ;error=0", BOTH[:1]),
+        ("skip=ConsistentInstructionCasing,X;error=0", BOTH[:1]),
+        # To BuildKit a space ends the options.
+        ("skip= ConsistentInstructionCasing;error=1", BOTH),
         ("skip=LatestTag", BOTH),
         ("experimental=all", BOTH),
     ],
@@ -34,6 +36,36 @@ def build(text: str, args: dict[str, str] | None = None, target: str = "") -> Lo
 def test_rules_are_left_out(options: str, expected: list[tuple[str, int]]) -> None:
     assert warnings(f"#check={options}\n{CASED}") == expected
     assert [w.code for w in build(f"# check = {options}\n{CASED}").warnings] == [n for n, _ in expected]
+
+
+ONCE = "FROM scratch\nENV a=$x\n# {}\nENV b=$x \\\n  c=$y\n# check=skip=all\n\nENV d=$z\n"
+
+
+@pytest.mark.parametrize(
+    ("comment", "lines"),
+    [
+        ("", [2, 4, 5, 8]),
+        ("check=skip=UndefinedVar", [2, 8]),
+        ("CHECK = skip=all", [2, 8]),
+        ("check=skip=Other", [2, 4, 5, 8]),
+        ("check=skip=Other\n# check=skip=all", [2, 5, 6, 9]),
+        ("check=nonsense", [2, 4, 5, 8]),
+        ("check=error=true", [2, 4, 5, 8]),
+    ],
+)
+def test_a_comment_above_an_instruction_is_for_that_one(comment: str, lines: list[int]) -> None:
+    assert warnings(ONCE.format(comment)) == [("UndefinedVar", line) for line in lines]
+
+
+def test_a_comment_can_turn_an_experimental_rule_on() -> None:
+    text = "# what it is\nARG A=1\n\n# check=experimental=all\n# what it is\nARG B=1\nFROM scratch\n"
+    assert warnings(text) == [("InvalidDefinitionDescription", 5)]
+
+
+def test_what_is_left_out_in_one_place_does_not_bind() -> None:
+    build("# check=error=true\n\n# check=skip=FromAsCasing\nFROM scratch as a\n")
+    with pytest.raises(BuildError):
+        build("# check=error=true\n\n# check=skip=Other\nFROM scratch as a\n")
 
 
 def test_the_build_argument_takes_the_place_of_the_directive() -> None:
