@@ -318,6 +318,15 @@ def test_flags_without_a_value_are_as_good_as_none() -> None:
     assert (copy.owner, copy.mode) == (None, None)
 
 
+def test_patterns_that_are_left_out_are_cleaned() -> None:
+    flags = "--exclude=a/ --exclude=./b/../c --exclude= --exclude=' d ' --exclude=/e --exclude=!f/"
+    (copy,) = copies(f"FROM scratch\nCOPY {flags} . /")
+    assert copy.exclude == ("a", "c", "d", "/e", "!f")
+    for wrong in ("[a", "!", "a\\\\"):
+        with pytest.raises(BuildError, match="bad pattern"):
+            build(f"FROM scratch\nCOPY --exclude={wrong} . /")
+
+
 @pytest.mark.parametrize(("flags", "link"), [("", True), ("--chmod=644", False), ("--chmod=$NO", True)])
 def test_link_is_nothing_beside_a_mode(flags: str, link: bool) -> None:
     (copy,) = copies(f"FROM scratch\nCOPY --link {flags} a /b")
