@@ -15,7 +15,7 @@ from buildtool.lock.exchanges import RunPins
 from buildtool.sandbox import clock
 
 #: Moves when the sandbox changes what a process sees, or what is kept of what it leaves behind.
-SANDBOX = 1
+SANDBOX = 2
 #: Moves when the recorded internet does.
 INTERNET = 1
 

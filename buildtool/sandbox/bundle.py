@@ -86,13 +86,13 @@ class HostMount:
 class Process:
     """A process as a step asks for it.
 
-    `argv`, `env` and `cwd` are seen as they stand here; ids are numbers.  `clock` is
-    the instant in whole seconds that it sees, None for the machine's own clock.
-    `architecture` is OCI's name (`amd64`, `arm64`).  An `insecure` process has every
-    capability and system call that we have ourselves, and sees all of /proc and /sys.
-    `terminal` is its size in rows and columns, for a process that has one; a process whose
-    root is `read_only` writes to its mounts alone.  Programs of a `randomised` one lie at random
-    places in memory, as everywhere but in steps.
+    `argv`, `env` and `cwd` are seen as they stand here; ids are numbers.  `clock` is the
+    instant in whole seconds that it sees, and with it the processors of `cpus`; None for the
+    machine's own clock and processors.  `architecture` is OCI's name (`amd64`, `arm64`).  An
+    `insecure` process has every capability and system call that we have ourselves, and sees all
+    of /proc and /sys.  `terminal` is its size in rows and columns, for a process that has one; a
+    process whose root is `read_only` writes to its mounts alone.  Programs of a `randomised` one
+    lie at random places in memory, as everywhere but in steps.
     """
 
     argv: tuple[str, ...]
@@ -150,7 +150,7 @@ def config(process: Process, rootfs: str, binds: tuple[HostMount, ...], machine:
         return document
     if machine.filter:
         document["annotations"] = {"run.oci.seccomp_bpf_data": machine.filter}
-    elif (profile := seccomp.profile(process.architecture)) is not None:
+    elif (profile := seccomp.profile(process.architecture, rseq=process.clock is None)) is not None:
         document["linux"]["seccomp"] = profile
     return document
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from buildtool.diag import BuildError
-from buildtool.sandbox import bundle, clock, kernel, namespaces, overlay, runtime
+from buildtool.sandbox import bundle, clock, cpus, kernel, namespaces, overlay, runtime
 from buildtool.sandbox.bundle import HostMount, Machine, Process
 from buildtool.sandbox.mountpoints import MountPoints
 
@@ -52,7 +52,7 @@ class Sandbox:
         os.mkdir(self._state, 0o700)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._filters: dict[str, str] = {}
+        self._filters: dict[tuple[str, bool], str] = {}
         self._in_user_namespace = overlay.xattr_prefix() == "user"
         self._open_files = namespaces.open_files()
         if self.runtime.is_crun:
@@ -135,12 +135,13 @@ class Sandbox:
             binds.append(HostMount(points.file(path), source, read_only=False))
         if process.clock is not None:
             binds.append(HostMount(bundle.CLOCK_TARGET, self._clock(process.architecture, process.clock)))
+            binds += [] if process.insecure else _cpus(process.architecture, process.clock, folder)
         # The kernel sees the system calls of an emulator, so they are filtered as its own.
         process = replace(process, mounts=mounts, architecture=kernel.architecture())
         machine = Machine(
             self._in_user_namespace,
             self._open_files,
-            self._filter(process.architecture),
+            self._filter(process),
             _own_capabilities() if process.insecure else 0,
         )
         document = bundle.config(process, rootfs, tuple(binds), machine)
@@ -155,23 +156,25 @@ class Sandbox:
                 os.chmod(path, 0o755)
         return path
 
-    def _filter(self, architecture: str) -> str:
-        """The seccomp program for an architecture, base64: made once, since making it takes 20 ms."""
+    def _filter(self, process: Process) -> str:
+        """The seccomp program for a process, base64: made once a kind, since making it takes 20 ms."""
+        kind = process.architecture, process.clock is not None
         with self._lock:
-            found = self._filters.get(architecture)
+            found = self._filters.get(kind)
             if found is None:
-                found = self._filters[architecture] = self._compile_filter(architecture)
+                found = self._filters[kind] = self._compile_filter(*kind)
         return found
 
-    def _compile_filter(self, architecture: str) -> str:
+    def _compile_filter(self, architecture: str, frozen: bool) -> str:
         if not self.runtime.takes_filters():
             return ""
-        folder = os.path.join(self._folder, f"probe-{architecture}")
+        folder = os.path.join(self._folder, f"probe-{architecture}-{frozen}")
         root = os.path.join(folder, "root")
         os.makedirs(root)
         with open(os.path.join(root, "program"), "wb") as f:
             os.fchmod(f.fileno(), 0o755)
-        idle = Process(("/program",), (), "/", 0, 0, (), "probe", (), "host", None, architecture)
+        instant = 0 if frozen else None
+        idle = Process(("/program",), (), "/", 0, 0, (), "probe", (), "host", instant, architecture)
         machine = Machine(self._in_user_namespace, self._open_files)
         document = bundle.config(idle, root, (), machine)
         _write(os.path.join(folder, "config.json"), json.dumps(document).encode())
@@ -179,6 +182,18 @@ class Sandbox:
         program = runtime.seccomp_program(self.runtime, state=self._state, bundle=folder, name=name)
         shutil.rmtree(folder, ignore_errors=True)
         return base64.b64encode(program).decode()
+
+
+def _cpus(architecture: str, instant: int, folder: str) -> list[HostMount]:
+    """The files about processors, over those that are there: nothing can be added to /proc and /sys."""
+    found = []
+    for target, text in cpus.files(architecture, instant).items():
+        if os.path.exists(target):
+            source = os.path.join(folder, f"cpu-{os.path.basename(target)}")
+            _write(source, text.encode())
+            os.chmod(source, 0o444)
+            found.append(HostMount(target, source))
+    return found
 
 
 def _with_files(mounts: tuple[HostMount, ...], folder: str) -> tuple[HostMount, ...]:

@@ -2,8 +2,8 @@
 
 A table of facts about that profile (moby/profiles, 2026), by subject; everything
 else fails with EPERM, clone3 with ENOSYS so that C libraries fall back to clone,
-whose flags a filter can see.  Names that an older libseccomp does not know are
-skipped by the runtimes.
+whose flags a filter can see, and rseq likewise where a step's processors are made up.
+Names that an older libseccomp does not know are skipped by the runtimes.
 """
 
 from typing import Any
@@ -93,16 +93,21 @@ _FAMILIES = tuple(n for n in range(1, 46) if n not in _NO_FAMILIES)
 _EPERM, _ENOSYS = 1, 38
 
 
-def profile(architecture: str) -> dict[str, Any] | None:
-    """The `linux.seccomp` object of runtime-spec; None for an architecture without a table."""
+def profile(architecture: str, *, rseq: bool = True) -> dict[str, Any] | None:
+    """The `linux.seccomp` object of runtime-spec; None for an architecture without a table.
+
+    Without `rseq` the kernel tells no thread the number of its processor, which lies beyond
+    those that a step is told of where the machine has more.
+    """
     if architecture not in _BY_ARCHITECTURE:
         return None
     machines, extra = _BY_ARCHITECTURE[architecture]
     allow = "SCMP_ACT_ALLOW"
+    denied = set() if rseq else {"rseq"}
     rules: list[dict[str, Any]] = [
-        {"names": sorted({*_ALLOWED.split(), *extra}), "action": allow},
+        {"names": sorted({*_ALLOWED.split(), *extra} - denied), "action": allow},
         {"names": ["clone"], "action": allow, "args": [_argument(_NEW_NAMESPACES, "SCMP_CMP_MASKED_EQ")]},
-        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
+        {"names": ["clone3", *sorted(denied)], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
     ]
     rules += [{"names": ["socket"], "action": allow, "args": [_argument(family)]} for family in _FAMILIES]
     rules += [{"names": ["personality"], "action": allow, "args": [_argument(p)]} for p in _PERSONALITIES]

@@ -1,7 +1,7 @@
-"""The clock library: a process that loads it sees one instant, and directories in bytewise order.
+"""The clock library: a process that loads it sees one instant, ordered directories and four processors.
 
 It is a small shared object without any dependency, written in C (`clock.c`,
-`directory.c`), compiled when this package is built, and loaded by LD_PRELOAD.
+`directory.c`, `cpus.c`), compiled when this package is built, and loaded by LD_PRELOAD.
 docs/design/clock.md says what it does and what it cannot do.
 """
 
@@ -11,7 +11,7 @@ import struct
 from buildtool.diag import BuildError
 
 #: What the library does to a process; part of the key of a step whose clock stands still.
-VERSION = 1
+VERSION = 2
 
 #: Where the instant stands in the file: 16 bytes that mark the place, then seconds as a signed number.
 _MARK = b"buildtool-clock!"

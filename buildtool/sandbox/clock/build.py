@@ -18,7 +18,7 @@ from collections.abc import Sequence
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_SOURCES = ("clock.c", "deadlines.c", "directory.c", "linker.c")
+_SOURCES = ("clock.c", "cpus.c", "deadlines.c", "directory.c", "linker.c")
 _HEADERS = ("linker.h", "system.h")
 _FLAGS = (
     "-std=gnu11",

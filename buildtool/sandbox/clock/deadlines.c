@@ -45,19 +45,6 @@ static const struct timespec *moved_if_wall(const struct timespec *deadline, str
     return moved(deadline, room);
 }
 
-/* Calls the function of this name that the next library has; ENOSYS is what it answers if none has. */
-#define NEXT(name, type, missing, ...)                                                                                 \
-    do {                                                                                                               \
-        static void *found;                                                                                            \
-        type *next = (type *)next_symbol(&found, name);                                                                \
-        return next ? next(__VA_ARGS__) : (missing);                                                                   \
-    } while (0)
-
-static int without(void) {
-    set_errno(ENOSYS);
-    return -1;
-}
-
 typedef int One(void *, const struct timespec *);
 typedef int OneOn(void *, int, const struct timespec *);
 typedef int Two(void *, void *, const struct timespec *);

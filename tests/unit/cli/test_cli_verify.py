@@ -73,6 +73,7 @@ def test_a_planted_leak_is_found_and_named(folder: Path) -> None:
 def test_the_number_of_cpus_is_named(folder: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("this machine has one CPU")
+    # Others are told four; without a dynamic linker this one asks the kernel.
     dockerfile(folder, "busybox nproc > /file")
     done = verify(folder, "--perturb", "cpus,locale", ".")
     assert done.returncode == 1, done.stdout + done.stderr

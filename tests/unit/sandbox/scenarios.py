@@ -131,6 +131,43 @@ def frozen(place: Place) -> Any:
     return [seen, listed, again]
 
 
+def processors(place: Place) -> Any:
+    """What programs of this machine, of either kind of linking, count in a step and outside of one."""
+    place.add_busybox()
+    for name in "lib", "lib64":
+        if os.path.islink("/" + name):
+            os.symlink(f"usr/{name}", f"{place.base}/{name}")
+    probe = os.environ.get("PROBE")
+    if probe:
+        shutil.copy(probe, place.base + "/bin/probe")
+    mounts = tuple(HostMount(p, p) for p in {"/usr", sys.base_prefix})
+    python = os.path.realpath(sys.executable)
+    folder = "/sys/devices/system/cpu"
+    script = (
+        "/usr/bin/nproc; /usr/bin/nproc --all; /usr/bin/getconf _NPROCESSORS_ONLN; "
+        f"/usr/bin/getconf _NPROCESSORS_CONF; {python} -c 'import os;"
+        "print(os.cpu_count(), sorted(os.sched_getaffinity(0)))'; grep -c ^processor /proc/cpuinfo;"
+        f"grep -c '^cpu[0-9]' /proc/stat; grep btime /proc/stat; cat {folder}/online {folder}/possible"
+        f" {folder}/present; if test -e /bin/probe; then /bin/probe; else echo right; fi"
+    )
+    count = "busybox nproc; grep Cpus_allowed_list /proc/self/status"
+    found = {}
+    for kind, options in {
+        "step": {"clock": INSTANT},
+        "insecure": {"clock": INSTANT, "insecure": True},
+        "other": {"clock": None},
+    }.items():
+        found[kind] = place.sh(script, mounts=mounts, **options)["output"].splitlines()
+        found[f"{kind} really"] = place.sh(count, **options)["output"].split()
+    return found | {"machine": len(os.sched_getaffinity(0))}
+
+
+def one_processor(place: Place) -> Any:
+    """The same where a single processor may be used."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+    return processors(place)
+
+
 def reach(place: Place) -> Any:
     """Which commands reach out of a network namespace of their own."""
     place.add_busybox()

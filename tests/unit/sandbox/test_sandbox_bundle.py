@@ -90,7 +90,9 @@ def test_networks() -> None:
 
 def test_the_profile_is_spelled_out_where_no_program_is_known() -> None:
     document = config(PROCESS, "/", (), USER)
-    assert document["linux"]["seccomp"] == seccomp.profile("amd64")
+    assert document["linux"]["seccomp"] == seccomp.profile("amd64", rseq=False)
+    running = config(replace(PROCESS, clock=None), "/", (), USER)
+    assert running["linux"]["seccomp"] == seccomp.profile("amd64")
     assert "annotations" not in document
     assert "seccomp" not in config(PROCESS, "/", (), ROOT)["linux"]
     assert "seccomp" not in config(replace(PROCESS, architecture="riscv64"), "/", (), USER)["linux"]
@@ -118,6 +120,14 @@ def test_what_the_filter_lets_through(architecture: str) -> None:
     }  # fmt: skip
     assert ("arch_prctl" in allowed) == (architecture == "amd64")
     assert _names(architecture, "SCMP_ACT_ERRNO") == {"clone3"}
+
+
+def test_numbers_of_processors_are_kept_from_those_who_see_other_ones() -> None:
+    for rseq, action in (True, "SCMP_ACT_ALLOW"), (False, "SCMP_ACT_ERRNO"):
+        profile = seccomp.profile("arm64", rseq=rseq)
+        assert profile is not None
+        (rule,) = [r for r in profile["syscalls"] if "rseq" in r["names"]]
+        assert rule["action"] == action
 
 
 def test_sockets_of_the_host_are_out_of_reach() -> None:

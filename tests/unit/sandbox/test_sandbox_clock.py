@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from buildtool.diag import BuildError
-from buildtool.sandbox import clock
+from buildtool.sandbox import clock, cpus
 from buildtool.sandbox.clock import build
 
 INSTANT = 315532800
@@ -111,6 +111,37 @@ def test_every_function_in_a_program_of_that_library(run: Run, tmp_path: Path, c
     assert run(probe, str(INSTANT), folder, empty) == "right\n"
 
 
+@pytest.mark.parametrize("compiler", ["cc", "musl-gcc"])
+def test_four_processors_in_a_program_of_that_library(run: Run, tmp_path: Path, compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    probe = tmp_path / "probe"
+    subprocess.run([compiler, "-O1", "-pthread", "-o", probe, PROBE.with_name("cpus_probe.c")], check=True)
+    assert run(probe) == "right\n"
+    # The machine may have more, or fewer.
+    one = sorted(os.sched_getaffinity(0))[:1]
+    assert run(probe, preexec_fn=lambda: os.sched_setaffinity(0, one)) == "right\n"
+
+
+def test_the_library_and_the_files_speak_of_as_many_processors(run: Run) -> None:
+    program = "import os; print(os.cpu_count(), len(os.sched_getaffinity(0)))"
+    assert run(sys.executable, "-c", program) == f"{cpus.COUNT} {cpus.COUNT}\n"
+
+
+def test_what_a_thread_pins_itself_to_it_is_told(run: Run) -> None:
+    """Another thread, or the program that it becomes, is told of all."""
+    program = (
+        "import os, threading\n"
+        "os.sched_setaffinity(0, {3})\n"
+        "seen = []\n"
+        "thread = threading.Thread(target=lambda: seen.append(sorted(os.sched_getaffinity(0))))\n"
+        "thread.start(); thread.join()\n"
+        "print(sorted(os.sched_getaffinity(0)), *seen, flush=True)\n"
+        "os.execvp('nproc', ['nproc'])\n"
+    )
+    assert run(sys.executable, "-c", program) == "[3] [0, 1, 2, 3]\n4\n"
+
+
 def test_a_program_without_threads_or_libdl(run: Run, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no cc")
@@ -147,6 +178,9 @@ def _dynamic(data: bytes) -> tuple[dict[int, int], list[tuple[str, int, int]]]:
     return entries, found
 
 
+_BORROWED = ("__errno_location", "dl_iterate_phdr", "free", "malloc", "pthread_self")
+
+
 def test_the_library_needs_nothing() -> None:
     needed, verneed, gnu_hash, init, init_array = 1, 0x6FFFFFFE, 0x6FFFFEF5, 12, 25
     built = [a for a in build.ARCHITECTURES if os.path.exists(build.output(a))]
@@ -159,9 +193,9 @@ def test_the_library_needs_nothing() -> None:
         assert struct.unpack_from("<H", data, 18)[0] == {"amd64": 62, "arm64": 183}[architecture]
         weak = 2
         undefined = {(name, binding) for name, binding, section in symbols if section == 0}
-        assert undefined == {(n, weak) for n in ("__errno_location", "dl_iterate_phdr", "free", "malloc")}
+        assert undefined == {(n, weak) for n in _BORROWED}
         defined = {name for name, _, section in symbols if section}
-        assert {"clock_gettime", "time", "gettimeofday", "readdir64", "scandirat64"} <= defined
+        assert {"clock_gettime", "time", "gettimeofday", "readdir64", "scandirat64", "sysconf"} <= defined
 
 
 def test_only_the_instant_differs(compiled: str) -> None:

@@ -187,6 +187,45 @@ def test_a_hundred_steps(scenario: Scenario) -> None:
     assert scenario("speed") < 12
 
 
+@pytest.fixture(scope="session")
+def probe() -> Iterator[str]:
+    """A program that asks in every way, where an ordinary user finds it; empty without a compiler."""
+    if shutil.which("cc") is None:
+        yield ""
+        return
+    folder = tempfile.mkdtemp(prefix="buildtool-probe-")
+    os.chmod(folder, 0o755)
+    source = SCENARIOS.with_name("cpus_probe.c")
+    subprocess.run(["cc", "-O1", "-pthread", "-o", f"{folder}/probe", source], check=True)
+    yield f"{folder}/probe"
+    _remove(folder)
+
+
+@pytest.mark.parametrize("program", ["crun", "runc"])
+@pytest.mark.parametrize("machine", ["processors", "one_processor"])
+def test_a_step_sees_four_processors_and_uses_those_there_are(
+    scenario: Scenario, probe: str, machine: str, program: str
+) -> None:
+    if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin") is None:
+        pytest.skip(f"no {program}")
+    seen = scenario(machine, PROBE=probe, BUILDTOOL_RUNTIME=program)
+    real = seen["machine"]
+    if machine == "one_processor":
+        assert real == 1
+    asked = ["4", "4", "4", "4", "4 [0, 1, 2, 3]"]
+    assert seen["step"] == [*asked, "4", "4", f"btime {INSTANT}", "0-3", "0-3", "0-3", "right"]
+    # Whoever may do everything sees /proc and /sys as they are.
+    insecure = seen["insecure"]
+    assert insecure[:5] == asked
+    assert insecure[5:] != seen["step"][5:]
+    assert insecure[-1] == "right"
+    assert seen["other"][0] == str(real)
+    assert seen["other"][7:8] != [f"btime {INSTANT}"]
+    # No program is kept from any processor, and one without libraries counts them.
+    assert seen["step really"] == seen["insecure really"] == seen["other really"]
+    assert seen["step really"][0] == str(real)
+
+
 def test_runc_serves_as_well(scenario: Scenario) -> None:
     if shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin") is None:
         pytest.skip("no runc")

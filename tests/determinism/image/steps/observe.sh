@@ -10,6 +10,13 @@ awk 'BEGIN { srand(); print srand() }'
 python3 -c 'import time; print(time.time(), time.time_ns(), time.localtime(), time.tzname)'
 perl -e 'print time, " ", scalar localtime, "\n"'
 
+echo "== processors"
+nproc
+nproc --all
+getconf _NPROCESSORS_CONF
+python3 -c 'import os; print(os.cpu_count(), os.sched_getaffinity(0))'
+cat /proc/cpuinfo /proc/stat /sys/devices/system/cpu/online /sys/devices/system/cpu/possible
+
 echo "== names"
 hostname
 uname -n
