@@ -216,7 +216,8 @@ class Lowering:
             # What is mounted over a folder comes after it, as with RUN.
             mounts.sort(key=lambda mount: mount.target)
             argv = _command(stage, step.command)
-            return stage.run(argv, network=step.network, mounts=tuple(mounts), origin=origin)
+            args = tuple(sorted(step.env))
+            return stage.run(argv, args=args, network=step.network, mounts=tuple(mounts), origin=origin)
         if isinstance(step, s.Workdir):
             return stage.workdir(step.path, origin=origin)
         return CONFIG_OPERATIONS[type(step)](stage, step)

@@ -70,16 +70,16 @@ def _parameters(node: ast.FunctionDef) -> list[tuple[str, str | None]]:
         *zip(names, defaults, strict=True),
         *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
     ]
-    return [(a.arg, _written(d)) for a, d in pairs]
+    return [(a.arg, _written(a.arg, d)) for a, d in pairs]
 
 
-def _written(default: ast.expr | None) -> str | None:
+def _written(name: str, default: ast.expr | None) -> str | None:
     if default is None:
         return None
     if isinstance(default, ast.Constant) and isinstance(default.value, str):
         return f'"{default.value}"'
     if isinstance(default, ast.Constant) and type(default.value) is int:
-        return f"{default.value:#o}"
+        return f"{default.value:#o}" if name.endswith("mode") else str(default.value)
     return ast.unparse(default)
 
 

@@ -169,15 +169,17 @@ class TmpfsMount(Struct, tag="tmpfs", tag_field="mount", frozen=True, forbid_unk
 
 
 class Run(StepRecord, tag="run", frozen=True, kw_only=True):
-    """A process: a command for the shell in force, or arguments; `title` is how people see it."""
+    """A process: a command for the shell in force, or arguments; `env` is its alone, `title` for people."""
 
     command: Text | Words
+    env: Pairs = ()
     network: Literal["none", "default", "host"] = "none"
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     title: Text | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.command), "the command is not empty")
+        _variables(self.env)
 
 
 class Env(StepRecord, tag="env", frozen=True, kw_only=True):
@@ -187,9 +189,7 @@ class Env(StepRecord, tag="env", frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require(bool(self.values), "there is at least one variable")
-        for name, value in self.values:
-            require(bool(_VARIABLE.fullmatch(name)), f"{name!r} is the name of a variable")
-            require("\0" not in value, "a value has no NUL character")
+        _variables(self.values)
 
 
 class Label(StepRecord, tag="label", frozen=True, kw_only=True):
@@ -341,6 +341,12 @@ def require(true: bool, claim: str) -> None:
     """ValueError unless the claim is true."""
     if not true:
         raise ValueError(f"it must hold that {claim}")
+
+
+def _variables(pairs: Pairs) -> None:
+    for name, value in pairs:
+        require(bool(_VARIABLE.fullmatch(name)), f"{name!r} is the name of a variable")
+        require("\0" not in value, "a value has no NUL character")
 
 
 def _path(path: str, what: str) -> None:

@@ -1,12 +1,14 @@
 """A first BUILD.star, and Dockerfiles said in Starlark: the twin has the graph of the Dockerfile."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from buildtool.cli.convert import convert
 from buildtool.cli.main import run
+from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile.lower import lower
 from buildtool.frontends.dockerfile.parse import parse
 from buildtool.frontends.dockerfile.request import Request
@@ -83,18 +85,112 @@ def test_a_converted_dockerfile_has_the_same_graph(tmp_path: Path) -> None:
     assert dump([seen]) == dump([wanted])
 
 
+VARIABLES = """\
+ARG VERSION=22.9
+ARG variant=slim
+ARG TAG=${VERSION}-$variant
+FROM tool-$TARGETARCH AS tool
+FROM node:${TAG} AS base
+ARG VERSION
+ARG dir=/app TARGETARCH
+ARG share=100% unset
+ENV HOME_DIR=$dir/x PORT=80
+WORKDIR $HOME_DIR
+COPY --chown=${ID:-1000} tool-$TARGETARCH ${dir}/
+RUN echo $VERSION
+ENV share=$share-more
+RUN --mount=target=/m${dir} make
+LABEL major=${VERSION%%.*} both="$share of $VERSION" none=$unset quoted='$x' \\
+    "of $dir"=1
+EXPOSE $PORT
+COPY <<site /etc/${share}/site
+v=$VERSION \\$literal
+site
+
+FROM base
+ARG dir=/other
+ARG VERSION=23
+USER $PORT
+VOLUME $dir
+RUN ["ls", "$dir"]
+CMD echo $dir
+"""
+
+
+def test_variables_become_constants(tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    """The graph is the Dockerfile's but for ARG's rows in the history: constants leave none."""
+    text, warnings = convert(parse(VARIABLES.encode(), "Dockerfile"), "Dockerfile")
+    assert [w.message for w in warnings] == ["unset has no value unless a build gives it one"]
+    golden("cli/converted-variables.txt", text)
+    (tmp_path / "BUILD.star").write_text(text)
+    request = Request(
+        folder=str(tmp_path), epoch=0, platform=AMD64, build_platform=AMD64, filename="Dockerfile"
+    )
+    wanted = lower(parse(VARIABLES.encode(), "Dockerfile"), request, Bases()).image
+    kept = tuple(row for row in wanted.history if not row.created_by.startswith("ARG "))
+    with Workspace.open(str(tmp_path)) as workspace:
+        seen = workspace.lower(workspace.label(":image"), AMD64, 0, Bases())
+    assert dump([seen]) == dump([replace(wanted, history=kept)])
+
+
+def test_an_argument_before_from_that_has_no_value_here_is_told() -> None:
+    content = "ARG A=$B\nFROM debian:$A\nRUN x\n"
+    text, warnings = convert(parse(content.encode(), "Dockerfile"), "Dockerfile")
+    assert [w.message for w in warnings] == [
+        "left as a comment, because nothing here says what B is",
+        "left as a comment, because nothing here says what A is",
+    ]
+    assert "base =" not in text
+
+
+def test_a_constant_can_be_changed_by_hand(tmp_path: Path) -> None:
+    content = "ARG V=1\nFROM a:$V\nARG V\nARG W=$V.0\nRUN x\n"
+    text, _ = convert(parse(content.encode(), "Dockerfile"), "Dockerfile")
+    (tmp_path / "BUILD.star").write_text(text.replace('"1"', '"2"'))
+    with Workspace.open(str(tmp_path)) as workspace:
+        seen = dump([workspace.lower(workspace.label(":image"), AMD64, 0, Bases())])
+    assert '["V", "2"], ["W", "2.0"]' in seen
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("RUN --mount=type=cache,target=/c,sharing=locked make", "the cache /c is an empty folder each time"),
+        ("ARG V", "no value"),
+    ],
+)
+def test_what_is_not_quite_the_same_is_told(line: str, what: str) -> None:
+    text, (warning,) = convert(parse(f"FROM scratch\n{line}\n".encode(), "Dockerfile"), "Dockerfile")
+    assert what in warning.message
+    assert f"# changed, {warning.message}: {line}\n" in text
+
+
+def test_a_platform_of_from_is_told_unless_it_is_the_own() -> None:
+    for flag, told in (("$BUILDPLATFORM", 1), ("$TARGETPLATFORM", 0), ("linux/arm64", 1)):
+        content = f"FROM --platform={flag} debian:12\n"
+        text, warnings = convert(parse(content.encode(), "Dockerfile"), "Dockerfile")
+        assert len(warnings) == text.count("# changed, --platform has no equivalent") == told
+
+
+def test_a_file_with_private_characters_is_refused() -> None:
+    with pytest.raises(BuildError, match="private plane"):
+        convert(parse("FROM \U000f0000\n".encode(), "Dockerfile"), "Dockerfile")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("ARG V=1", "a flag in buildtool.toml"),
-        ("COPY $A /b", "it needs variables"),
-        ("ENV P=$P:/x", "it needs variables"),
+        ("COPY $A /b", "what A is"),
+        ("ENV P=$P:/x", "what P is"),
+        ("COPY ${A:?needed} /b", "what A is"),
+        ("COPY ${A|} /b", "unsupported modifier"),
         ("ADD https://example.org/x /x", "its sources are elsewhere"),
-        ("RUN --mount=type=cache,target=/c make", "--mount=type=cache"),
+        ("RUN --mount=type=cache,target=/c,uid=1 make", "uid of --mount"),
+        ("RUN --mount=type=secret,id=a,target=/c make", "--mount=type=secret"),
         ("RUN --mount=from=debian:12,target=/c make", "an image elsewhere"),
         ("RUN --mount=type=tmpfs,target=/c,size=1g make", "a unit"),
         ("RUN <<E\n#!/bin/python\nE", "an interpreter"),
-        ("COPY <<E /x\n$text\nE", "variables"),
+        ("COPY <<E /x\n$text\nE", "what text is"),
         ("COPY <<E b /x/\ntext\nE", "files beside"),
         ("ONBUILD RUN x", "triggers"),
     ],
@@ -115,7 +211,7 @@ def test_init_writes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert run(["lint"]) == 0
     assert run(["init"]) == 2
     (tmp_path / "BUILD.star").unlink()
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG X\n")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nONBUILD RUN x\n")
     assert run(["init", "--from", "Dockerfile"]) == 0
     assert "# not converted" in (tmp_path / "BUILD.star").read_text()
 
@@ -129,7 +225,7 @@ def test_dockerfiles_of_the_corpus_become_files_that_load(
     assert formatted(text.encode(), "BUILD.star") == text
     found = check(text.encode(), "BUILD.star")
     assert [f.rule.name for f in found.findings] == []
-    assert text.count("# not converted") == len(warnings)
+    assert text.count("# not converted, ") + text.count("# changed, ") == len(warnings)
     (tmp_path / "BUILD.star").write_text(text)
     with Workspace.open(str(tmp_path)) as workspace:
         assert "image" in workspace.package("").names
