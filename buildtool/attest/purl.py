@@ -3,6 +3,7 @@
 import re
 
 from buildtool.lock.pypi import normal_name
+from buildtool.reference import DOCKER, split_host
 
 _DEB = re.compile(r"debian(?:-security)?:(?:.*/)?([^/_]+)_([^/_]+)_([^/_]+)\.deb")
 _WHEEL = re.compile(r"pypi:(?:.*/)?([^/-]+)-([^/-]+)(?:-[^/-]+){3,4}\.whl")
@@ -25,12 +26,11 @@ def purl(kind: str, name: str, version: str, *, namespace: str = "", **qualifier
 def image_url(reference: str) -> str:
     """`pkg:docker/library/debian@12` of `docker.io/library/debian:12`, other registries as a qualifier."""
     name, _, digest = reference.partition("@")
-    path, _, last = name.rpartition("/")
+    host, path = split_host(name)
+    namespace, _, last = path.rpartition("/")
     last, _, tag = last.partition(":")
-    host, _, rest = path.partition("/")
-    is_host = "." in host or ":" in host or host == "localhost"
-    registry = host if is_host and host != "docker.io" else ""
-    return purl("docker", last, tag or digest, namespace=rest if is_host else path, repository_url=registry)
+    registry = host if host != DOCKER else ""
+    return purl("docker", last, tag or digest, namespace=namespace, repository_url=registry)
 
 
 def package_at(place: str) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from buildtool.oci.export import Export
     from buildtool.oci.layout import Layout
     from buildtool.oci.model import Descriptor
+    from buildtool.reference import Reference
     from buildtool.registry.client import Registries
-    from buildtool.registry.reference import Reference
 
 _ARCHIVES = ("oci-archive:", "docker-archive:")
 
@@ -128,7 +128,7 @@ def _from_store(hub: Hub, text: str, platform: str) -> Found:
     stored = find_stored(hub.store, layout, text)
     if platform:
         stored = for_platform(layout, stored, platform)
-    return Found(stored.descriptor, stored.name.full if stored.name else "")
+    return Found(stored.descriptor, str(stored.name) if stored.name else "")
 
 
 # ---------------------------------------------------------------- out of the store

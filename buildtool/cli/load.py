@@ -9,8 +9,8 @@ import click
 from buildtool.diag import BuildError
 
 if TYPE_CHECKING:
-    from buildtool.cli.names import ImageName
     from buildtool.oci.bring import Brought
+    from buildtool.reference import Reference
     from buildtool.store import Store
 
 
@@ -66,7 +66,7 @@ def _take(source: str, tags: tuple[str, ...], platform: str) -> None:
             _name(image, given, store)
 
 
-def _name(image: "Brought", given: "list[ImageName]", store: "Store") -> None:
+def _name(image: "Brought", given: "list[Reference]", store: "Store") -> None:
     """Name an image and tell of it."""
     names = given or [found for text in image.names if (found := name_in_archive(text))]
     for short in dict.fromkeys(name.short for name in names):
@@ -79,7 +79,7 @@ def _name(image: "Brought", given: "list[ImageName]", store: "Store") -> None:
         click.echo("the archive does not hold all of its platforms: one was taken", err=True)
 
 
-def name_in_archive(text: str) -> "ImageName | None":
+def name_in_archive(text: str) -> "Reference | None":
     """The name that an archive gives an image; None for a mere tag, or for what is no name."""
     from buildtool.cli.names import parse_name
 

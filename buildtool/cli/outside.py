@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from buildtool.archives.http import Web
     from buildtool.archives.mirrors import Mirrors
     from buildtool.archives.pypi import WheelIndex
+    from buildtool.reference import Reference
     from buildtool.registry.client import Registries
-    from buildtool.registry.reference import Reference
 
 
 class Outside:

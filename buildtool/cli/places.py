@@ -57,7 +57,7 @@ def parse_place(text: str) -> Place:
             return Place(rest)
         if transport == "docker-archive":
             path, _, name = rest.partition(":")
-            return Place(path, parse_name(name).full if name else "")
+            return Place(path, str(parse_name(name)) if name else "")
         from buildtool.oci.reference import parse_layout_reference
 
         found = parse_layout_reference(f"oci-layout://{rest}")

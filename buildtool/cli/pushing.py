@@ -11,8 +11,8 @@ from buildtool.store import Store
 
 if TYPE_CHECKING:
     from buildtool.oci.model import Descriptor
+    from buildtool.reference import Reference
     from buildtool.registry.client import Registries
-    from buildtool.registry.reference import Reference
 
 
 def push_all(

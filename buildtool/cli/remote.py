@@ -10,8 +10,8 @@ from buildtool.oci.model import LARGEST_DOCUMENT, Descriptor, Manifest, decode_m
 
 if TYPE_CHECKING:
     from buildtool.digest import Digest
+    from buildtool.reference import Reference
     from buildtool.registry.client import Registries
-    from buildtool.registry.reference import Reference
     from buildtool.store import Store
 
 #: Bytes of the largest blob of a referrer that is brought here.

@@ -48,7 +48,7 @@ def metadata_of(image: BuiltImage, request: BuildRequest) -> dict[str, Any]:
         "steps": [_step(step) for step in image.steps],
     }
     if request.names:
-        record["image.name"] = ",".join(n.full for n in request.names)
+        record["image.name"] = ",".join(map(str, request.names))
     if image.network_steps:
         record["network-steps"] = list(image.network_steps)
     return record
@@ -69,7 +69,7 @@ def index_metadata(index: BuiltIndex, request: BuildRequest) -> dict[str, Any]:
         "source-date-epoch": request.epoch,
     }
     if request.names:
-        record["image.name"] = ",".join(n.full for n in request.names)
+        record["image.name"] = ",".join(map(str, request.names))
     return record
 
 

@@ -9,11 +9,11 @@ from buildtool.cli.access import Access
 from buildtool.cli.cachespecs import CacheSpec
 from buildtool.cli.contexts import is_elsewhere
 from buildtool.cli.lending import Lending
-from buildtool.cli.names import ImageName, parse_name
+from buildtool.cli.names import parse_name
 from buildtool.cli.outputs import Output
 from buildtool.diag import BuildError
 from buildtool.graph.model import Network, Platform
-from buildtool.registry.reference import DOCKER
+from buildtool.reference import Reference
 
 #: 1980-01-01T00:00:00Z, which every archive format can write down.
 DEFAULT_EPOCH = 315532800
@@ -61,7 +61,7 @@ class BuildRequest:
     platforms: tuple[Platform, ...]
     epoch: int = DEFAULT_EPOCH
     network: Network = "default"
-    names: tuple[ImageName, ...] = ()
+    names: tuple[Reference, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -88,7 +88,7 @@ class BuildRequest:
         return any(output.push for output in self.outputs)
 
     @property
-    def push_names(self) -> tuple[ImageName, ...]:
+    def push_names(self) -> tuple[Reference, ...]:
         """The names under which the result goes to registries: an output's own, else all."""
         pushed = [o for o in self.outputs if o.push]
         return tuple(dict.fromkeys(n for o in pushed for n in map(parse_name, o.names))) or (
@@ -101,7 +101,7 @@ class BuildRequest:
 
         Those of base images are not among them: a Dockerfile names them.
         """
-        pushed = [name.host or DOCKER for name in self.push_names]
+        pushed = [name.host for name in self.push_names]
         return iter(pushed) if pushed else map(_host, self._named)
 
     @property

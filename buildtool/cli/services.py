@@ -21,7 +21,7 @@ from buildtool.lock.resolve import Pins
 from buildtool.store import Results
 
 if TYPE_CHECKING:
-    from buildtool.registry.reference import Reference
+    from buildtool.reference import Reference
 
 #: How a named context says that it is the image of a target of this workspace.
 TARGET = "target:"

@@ -218,7 +218,7 @@ class Session:
         """Push the images to registries where that was asked for; their names there."""
         if not self.request.pushes:
             return ()
-        named = tuple(name.full for name in self.request.push_names)
+        named = tuple(map(str, self.request.push_names))
         several = [(*named, *self._destinations.get(label, ())) for label in self._labels] or [named]
         done = push(built, self.request, several, self._reach(), self.store, self.progress)
         if self._opened is not None and any(spec.kind == "inline" for spec in self.request.cache_to):

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from buildtool.cli.names import ImageName, parse_name
+from buildtool.cli.names import parse_name
 from buildtool.cli.places import whole_digest
 from buildtool.diag import BuildError, suggestion
 from buildtool.digest import Digest
 from buildtool.oci.export import Export
 from buildtool.oci.layout import Layout
 from buildtool.oci.model import Descriptor, Manifest
+from buildtool.reference import Reference
 from buildtool.store import Store
 
 
@@ -17,11 +18,11 @@ class Stored:
     """An image or index among the store's blobs; `name` is how it was asked for, if by name."""
 
     descriptor: Descriptor
-    name: ImageName | None = None
+    name: Reference | None = None
 
-    def export(self, *more: ImageName) -> Export:
+    def export(self, *more: Reference) -> Export:
         """What is written of it, under its name and some more."""
-        names = tuple(n.full for n in (self.name, *more) if n)
+        names = tuple(str(n) for n in (self.name, *more) if n)
         return Export(self.descriptor.digest, self.descriptor.size, self.descriptor.media_type, names)
 
 

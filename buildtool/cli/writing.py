@@ -92,7 +92,7 @@ def exports(built: Built, request: BuildRequest) -> "list[Export]":
     """What stands in the index of a layout: the images, and the indexes of several platforms."""
     from buildtool.oci.export import Export
 
-    names = tuple(name.full for name in request.names)
+    names = tuple(str(name) for name in request.names)
     platforms = [r.platform if isinstance(r, BuiltImage) else None for r in built.results]
     return [
         Export(top.digest, top.size, top.media_type, names, platform)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from buildtool.diag import BuildError
 from buildtool.digest import Digest, parse_digest
+from buildtool.reference import TAG
 
 SCHEME = "oci-layout://"
 #: What `ImageSource.location` begins with for an image of a layout.
 LOCATION = "oci-layout:"
 
-# distribution/reference, "tag".
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_TAG = re.compile(TAG)
 
 
 @dataclass(frozen=True, slots=True)

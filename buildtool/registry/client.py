@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from buildtool.diag import BuildError, Note
 from buildtool.proxy import environment_proxies
+from buildtool.reference import Reference
 from buildtool.registry.credentials import Credential, Keyring
 from buildtool.registry.fault import Fault, error_of
 from buildtool.registry.pools import Pools
-from buildtool.registry.reference import Reference
 from buildtool.registry.repository import Document, Repository
 from buildtool.registry.settings import Settings, find_settings
 from buildtool.registry.wire import Wire

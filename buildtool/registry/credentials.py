@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from buildtool.diag import BuildError
-from buildtool.registry.reference import DOCKER
+from buildtool.reference import DOCKER
 
 _LARGEST = 4 << 20
 _LONGEST_SECRET = 64 << 10
@@ -138,6 +138,7 @@ def find_in(
     document: Mapping[str, Any], file: str, host: str, path: str, environ: Mapping[str, str]
 ) -> Credential | None:
     """The credential that one document has for `HOST/PATH`."""
+    host = normal_key(host)
     helpers = document.get("credHelpers")
     for name in host_names(host):
         if isinstance(helpers, dict) and isinstance(helpers.get(name), str):

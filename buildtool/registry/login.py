@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from buildtool.diag import BuildError
+from buildtool.reference import HOST, Reference
 from buildtool.registry.client import Registries
 from buildtool.registry.credentials import (
     Credential,
@@ -21,9 +22,8 @@ from buildtool.registry.credentials import (
     read_auth,
 )
 from buildtool.registry.fault import Fault, error_of
-from buildtool.registry.reference import HOST, Reference
 
-_HOST = re.compile(HOST, re.ASCII)
+_HOST = re.compile(HOST)
 
 
 def host_of(text: str) -> str:

@@ -3,7 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
-from buildtool.registry.reference import DOCKER
+from buildtool.reference import DOCKER
 
 #: Where Docker's registry is reached, whose name in references is another.
 _CONTACTED = {DOCKER: "registry-1.docker.io"}

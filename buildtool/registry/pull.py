@@ -24,9 +24,9 @@ from buildtool.oci.model import (
     oci_type,
 )
 from buildtool.oci.platforms import fit
+from buildtool.reference import Reference
 from buildtool.registry.client import Registries, every_place
 from buildtool.registry.fault import Fault
-from buildtool.registry.reference import Reference
 from buildtool.registry.repository import Document, Repository, type_of
 from buildtool.store import Blobs
 from buildtool.tally import Tally

@@ -12,8 +12,8 @@ from typing import Any
 
 from buildtool.diag import BuildError
 from buildtool.lock.toml import Kind, Table, parse
+from buildtool.reference import Reference
 from buildtool.registry.place import Place, is_loopback
-from buildtool.registry.reference import Reference
 
 CONFIG_NAME = "buildtool.toml"
 _KIND = Kind("the configuration", "config", "see the manual, [registries]")

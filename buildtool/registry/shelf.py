@@ -1,9 +1,10 @@
 """The shelf: a store seen as the repositories of a registry.
 
 The image `PATH:TAG` of the store is the tag TAG of the repository PATH, whatever PATH is:
-`app`, `team/app`, `ghcr.io/me/app`.  A manifest that came by its digest alone (an image
-of an index, a statement about an image) is the name `PATH@DIGEST`, so that it is not
-collected.  A repository has the manifests that its names lead to; blobs are the store's.
+`app`, `team/app`, `ghcr.io/me/app`; `library/app` is `app`, as in all names.  A manifest
+that came by its digest alone (an image of an index, a statement about an image) is the
+name `PATH@DIGEST`, so that it is not collected.  A repository has the manifests that its
+names lead to; blobs are the store's.
 """
 
 import re
@@ -23,13 +24,12 @@ from buildtool.oci.model import (
     decode_manifest,
     encode,
 )
-from buildtool.registry.reference import PATH, TAG
+from buildtool.reference import LONGEST, PATH, TAG, read
 from buildtool.registry.repository import MANIFEST_TYPES, Document, type_of
 from buildtool.store import Store
 
-_NAME = re.compile(PATH, re.ASCII)
-_TAG = re.compile(TAG, re.ASCII)
-_LONGEST = 255
+_NAME = re.compile(PATH)
+_TAG = re.compile(TAG)
 _DEEPEST = 4
 
 
@@ -65,7 +65,7 @@ class Shelf:
 
     def tags(self, path: str) -> list[str]:
         """The tags of a repository, in order."""
-        prefix = f"{path}:"
+        prefix = f"{_short(path)}:"
         names = (name for name in self.store.refs.all() if name.startswith(prefix))
         return sorted(tag for name in names if _TAG.fullmatch(tag := name.removeprefix(prefix)))
 
@@ -78,7 +78,7 @@ class Shelf:
             if not any(digest == found for found, _ in self._manifests(path)):
                 digest = None
         else:
-            digest = self.store.refs.get(f"{path}:{version}")
+            digest = self.store.refs.get(f"{_short(path)}:{version}")
         if digest is None or not self.store.blobs.has(digest):
             raise Refused(404, "MANIFEST_UNKNOWN", f"{path} has no {version}")
         data = self.store.blobs.read(digest, LARGEST_DOCUMENT)
@@ -103,7 +103,7 @@ class Shelf:
             if not self.store.blobs.has(blob.digest):
                 raise Refused(400, "MANIFEST_BLOB_UNKNOWN", f"{blob.digest} has to come first")
         self.store.blobs.put(data)
-        name = f"{path}@{digest}" if ":" in version else f"{path}:{version}"
+        name = f"{_short(path)}@{digest}" if ":" in version else f"{_short(path)}:{version}"
         self.store.refs.set(name, digest, len(data), media_type)
         return digest, about.subject.digest if about.subject else None
 
@@ -112,9 +112,9 @@ class Shelf:
         names = self.store.refs.all()
         if ":" in version:
             digest = _digest(version)
-            gone = [n for n, found in names.items() if found == digest and _path_of(n) == path]
+            gone = [n for n, found in names.items() if found == digest and _path_of(n) == _short(path)]
         else:
-            gone = [name for name in names if name == f"{path}:{version}"]
+            gone = [name for name in names if name == f"{_short(path)}:{version}"]
         if not gone:
             raise Refused(404, "MANIFEST_UNKNOWN", f"{path} has no {version}")
         for name in gone:
@@ -161,7 +161,7 @@ class Shelf:
     def _manifests(self, path: str) -> Iterator[tuple[Digest, str]]:
         """The manifests and indexes that the names of a repository lead to, with their types, each once."""
         seen: set[Digest] = set()
-        waiting = [(d, 0) for n, d in self.store.refs.all().items() if _path_of(n) == path]
+        waiting = [(d, 0) for n, d in self.store.refs.all().items() if _path_of(n) == _short(path)]
         while waiting:
             digest, depth = waiting.pop()
             if digest in seen or not self.store.blobs.has(digest):
@@ -177,9 +177,15 @@ class Shelf:
 
 def check_name(path: str) -> str:
     """A repository's name as it is; Refused with 400 for what is none."""
-    if len(path) > _LONGEST or not _NAME.fullmatch(path):
+    if len(path) > LONGEST or not _NAME.fullmatch(path):
         raise Refused(400, "NAME_INVALID", "that is no name of a repository")
     return path
+
+
+def _short(path: str) -> str:
+    """A repository's name as names of the store begin: without what Docker's defaults would add."""
+    found = read(path)
+    return found.short if found else path
 
 
 def _path_of(name: str) -> str:

@@ -9,9 +9,10 @@ from buildtool.digest import Digest
 from buildtool.graph.model import Image, ImageSource, Origin, Platform
 from buildtool.oci.model import LARGEST_DOCUMENT, Descriptor, Manifest, decode_manifest
 from buildtool.oci.source import image_of_documents
+from buildtool.reference import Reference
 from buildtool.registry.client import Registries
 from buildtool.registry.pull import Advance, Puller
-from buildtool.registry.reference import Reference, parse_reference
+from buildtool.registry.reference import parse_reference
 from buildtool.registry.repository import type_of
 from buildtool.store import Blobs
 

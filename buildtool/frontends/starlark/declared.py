@@ -31,6 +31,7 @@ from buildtool.frontends.starlark.steps import (
     require,
 )
 from buildtool.frontends.starlark.visibility import PRIVATE, check_visibility
+from buildtool.reference import TAG, read
 
 #: How an address may begin: also by the name of a package archive, which a mirror serves.
 _PLACES = ("http://", "https://", "debian:", "debian-security:", "npm:", "pypi:")
@@ -265,12 +266,10 @@ class PushTarget(TargetRecord, tag="push", frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_label(self.image, "")
-        require(
-            bool(re.fullmatch(r"[a-z0-9.:-]+(/[a-z0-9._-]+)*", self.repository)),
-            f"{self.repository!r} is a repository",
-        )
+        named = read(self.repository)
+        require(named is not None and not named.version, f"{self.repository!r} is a repository")
         for tag in self.tags:
-            require(bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", tag)), f"{tag!r} is a tag")
+            require(bool(re.fullmatch(TAG, tag)), f"{tag!r} is a tag")
 
 
 #: What is one layer of the images that name it among their layers.

@@ -22,7 +22,7 @@ from buildtool.diag import BuildError
 )
 def test_names(text: str, short: str, full: str) -> None:
     name = parse_name(text)
-    assert (name.short, name.full) == (short, full)
+    assert (name.short, str(name)) == (short, full)
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_a_name_means_the_same_when_it_is_written_out(text: str) -> None:
     except BuildError:
         return
     assert parse_name(name.short) == name
-    assert parse_name(name.full).full == name.full
+    assert parse_name(str(name)) == name

@@ -35,6 +35,7 @@ def test_the_longest_path_counts(tmp_path: Path) -> None:
     [
         ("https://index.docker.io/v1/", "docker.io"),
         ("docker.io", "docker.io"),
+        ("https://index.docker.io/v1/", "registry-1.docker.io"),
         ("https://r.io", "r.io"),
         ("http://r.io:5000/v2/", "r.io:5000"),
     ],

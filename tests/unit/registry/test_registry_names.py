@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from buildtool.diag import BuildError
+from buildtool.reference import Reference
 from buildtool.registry.place import Place, is_loopback, related
-from buildtool.registry.reference import Reference, parse_reference
+from buildtool.registry.reference import parse_reference
 from buildtool.registry.settings import Settings, find_settings
 
 DIGEST = "sha256:" + "ab" * 32
