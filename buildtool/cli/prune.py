@@ -27,6 +27,7 @@ def command(unused_for: str, everything: bool) -> None:
     from buildtool.cli.progress.wording import plural, size
     from buildtool.store import Store
     from buildtool.store.collect import collect
+    from buildtool.verify.folders import sweep
 
     seconds = 0.0 if everything else parse_duration(unused_for)
     with Store.open() as store:
@@ -39,7 +40,7 @@ def command(unused_for: str, everything: bool) -> None:
         "snapshot": gone.snapshots,
         "result": gone.results,
         "cache": gone.caches,
-        "leftover": gone.leftovers,
+        "leftover": gone.leftovers + sweep(),
     }
     told = ", ".join(plural(count, noun) for noun, count in parts.items() if count)
     room = f", {size(gone.bytes)} of room" if gone.bytes else ""

@@ -21,6 +21,8 @@ CLONE_NEWNET = 0x40000000
 
 ADDR_NO_RANDOMIZE = 0x40000
 
+_PR_SET_PDEATHSIG = 1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,6 +54,14 @@ def enter(namespace: int, kind: int) -> None:
 def set_personality(persona: int) -> None:
     """personality(2): what this process and all that it starts looks like to programs."""
     _checked(_libc.personality(ctypes.c_ulong(persona)))
+
+
+def end_with_parent(number: int) -> None:
+    """Have a signal sent to this process when its parent ends, also after exec (PR_SET_PDEATHSIG).
+
+    A change of user undoes it.
+    """
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0))
 
 
 def _path(text: str | None) -> bytes | None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 import threading
+from collections.abc import Iterator
 
 
 class Scratch:
@@ -44,18 +45,47 @@ class Scratch:
             while self._own is None:
                 path = f"{self.folder}/{secrets.token_hex(8)}"
                 os.mkdir(path, 0o700)
-                try:
-                    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                except FileNotFoundError:
-                    # A sweep took it between mkdir and open.
-                    continue
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                if os.fstat(fd).st_nlink:
+                fd = claim(path)
+                if fd is not None:
                     self._own, self._fd = path, fd
-                else:
-                    # A sweep took it between mkdir and flock.
-                    os.close(fd)
             return self._own
+
+
+def claim(path: str) -> int | None:
+    """The lock of a folder that was just made, as its descriptor; None where a sweep took it already."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    if os.fstat(fd).st_nlink:
+        return fd
+    os.close(fd)
+    return None
+
+
+def abandoned(folder: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Folders under `folder` that nobody has a lock on, with a descriptor that has it meanwhile."""
+    for name in sorted(name for name in os.listdir(folder) if name.startswith(prefix)):
+        path = f"{folder}/{name}"
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if _locked(fd):
+                yield path, fd
+        finally:
+            os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    """Take a lock, if it can be had at once."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def sweep_scratch(folder: str) -> int:
@@ -65,20 +95,12 @@ def sweep_scratch(folder: str) -> int:
     outside their namespace) stays for a sweep that may.
     """
     removed = 0
-    for name in sorted(os.listdir(folder)):
-        path = f"{folder}/{name}"
+    for path, _ in abandoned(folder):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_tree(path)
             removed += 1
         except OSError:
-            pass
-        finally:
-            os.close(fd)
+            continue
     return removed
 
 

@@ -9,7 +9,6 @@ import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,14 +22,16 @@ from buildtool.diag import BuildError
 from buildtool.digest import Digest, parse_digest
 from buildtool.oci.model import INDEX, LARGEST_DOCUMENT, MANIFEST, Manifest, decode_manifest
 from buildtool.store import Blobs, Store
-from buildtool.store.scratch import remove_tree
 from buildtool.verify.copying import copy_tree, disordered, give
 from buildtool.verify.enter import Entrance
+from buildtool.verify.folders import Folders, discard
 from buildtool.verify.model import World
-from buildtool.verify.perturb import MEMORY, Surroundings, another_account
+from buildtool.verify.perturb import Surroundings, another_account
 
 _DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 _LARGEST_LOCK = 64 << 20
+#: Seconds that a build has to end in when it is told to.
+_GRACE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,9 @@ class Bench:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._folder = tempfile.mkdtemp(
-            prefix="buildtool-verify-", dir=os.environ.get("TMPDIR") or "/var/tmp"
-        )
-        # Other accounts build below it.
-        os.chmod(self._folder, 0o711)
+        self._folders = Folders()
+        self._folder = self._folders.make()
         self._count = 0
-        self._places: list[str] = [self._folder]
 
     def __enter__(self) -> "Bench":
         return self
@@ -127,9 +124,7 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for place in self._places:
-            if os.path.exists(place):
-                discard(place)
+        self._folders.close()
 
     def build(self, world: Surroundings, known: str = "") -> Outcome:
         """Build without cache in a world; what the lock names comes from the store `known`, or the user's."""
@@ -146,7 +141,7 @@ class Bench:
             if world.user:
                 for folder in {place, memory}:
                     give(folder, *_ids(world.user))
-            outcome = _ran(work, world, place, store)
+            outcome = _ran(work, world, place, store, self._folders.locks)
             if world.user and os.path.isdir(store):
                 # We are the one who reads it from now on.
                 give(store, os.geteuid(), os.getegid())
@@ -158,9 +153,9 @@ class Bench:
             discard(outcome.store)
 
     def _in_memory(self) -> str:
-        made = tempfile.mkdtemp(prefix="buildtool-verify-", dir=MEMORY)
-        os.chmod(made, 0o711)
-        self._places.append(made)
+        # The folder itself stays ours, whoever builds in it.
+        made = f"{self._folders.make(memory=True)}/{self._count}"
+        os.mkdir(made, 0o755)
         return made
 
     def _copied(self, world: Surroundings, place: str, stack: ExitStack) -> str:
@@ -211,32 +206,44 @@ def _linked(data: bytes) -> list[Digest]:
     return []
 
 
-def _ran(work: Work, world: Surroundings, place: str, store: str) -> Outcome:
+def _ran(work: Work, world: Surroundings, place: str, store: str, locks: tuple[int, ...]) -> Outcome:
     told = f"{place}/{secrets.token_hex(4)}.json"
     jobs = ["--jobs", str(world.jobs)] if world.jobs else []
     arguments = work.command()
     arguments[1:1] = ["--no-cache", "--progress", "quiet", "--metadata-file", told, *jobs]
     python = [sys.executable, "-P", "-m"]
     begun = int(time.time())
-    done = subprocess.run(
-        [
-            *python,
-            "buildtool.verify.enter",
-            msgspec.json.encode(entrance_of(world)).decode(),
-            *python,
-            "buildtool",
-            *arguments,
-        ],
-        env=_environment(world, store),
-        cwd=work.cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    command = [*python, "buildtool.verify.enter", msgspec.json.encode(entrance_of(world)).decode()]
+    status, said = _attended(
+        subprocess.Popen(
+            [*command, *python, "buildtool", *arguments],
+            env=_environment(world, store),
+            cwd=work.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=locks,
+        )
     )
     known = _known(work, world, store, (begun, int(time.time()) + 1))
-    if done.returncode != 0:
-        return Outcome((), store, done.returncode, done.stderr.decode("utf-8", "backslashreplace"), known)
+    if status != 0:
+        return Outcome((), store, status, said.decode("utf-8", "backslashreplace"), known)
     return Outcome(_made(told), store, world=known)
+
+
+def _attended(process: "subprocess.Popen[bytes]") -> tuple[int, bytes]:
+    """The status and the errors of a process; where we are interrupted, it ends before we do."""
+    with process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return process.returncode, said
 
 
 def entrance_of(world: Surroundings) -> Entrance:
@@ -310,13 +317,3 @@ def _ids(user: str) -> tuple[int, int]:
 
     entry = pwd.getpwnam(account(user))
     return entry.pw_uid, entry.pw_gid
-
-
-def discard(folder: str) -> None:
-    """Remove a folder; files of subordinate users are removed in their namespace."""
-    try:
-        remove_tree(folder)
-    except PermissionError:
-        from buildtool.sandbox import namespaces
-
-        namespaces.spawn(("rm", "-rf", "--", folder)).wait()

@@ -6,6 +6,7 @@ that nothing it changes comes back.
 
 import os
 import resource
+import signal
 import socket
 import sys
 
@@ -50,6 +51,8 @@ def enter(world: Entrance) -> None:
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
+    # Who compares is gone: so is the reason to build.
+    kernel.end_with_parent(signal.SIGTERM)
     if world.personality:
         # Last: the addresses of what is executed next are chosen by it.
         kernel.set_personality(world.personality)
