@@ -13,7 +13,7 @@ a folder above it, decides; `!` takes a path in again.
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from buildtool.diag import BuildError, Span
 
@@ -49,8 +49,21 @@ def parse_ignore(text: bytes, filename: str = ".dockerignore") -> tuple[str, ...
     return tuple(patterns)
 
 
+def exclusions(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Patterns of `--exclude` as Moby's matcher cleans them; BuildError `bad-ignore-pattern` without a place.
+
+    Unlike lines of a `.dockerignore` they keep a slash in front, with which they match nothing.
+    """
+    found = [posixpath.normpath(p.strip()) for p in patterns if p.strip()]
+    for pattern in found:
+        problem = _problem(pattern.removeprefix("!"))
+        if problem:
+            raise BuildError("bad-ignore-pattern", f'bad pattern "{pattern}": {problem}')
+    return tuple(found)
+
+
 class IgnoreMatcher:
-    """Matches slash-separated paths, relative to the context's root, against patterns of `parse_ignore`.
+    """Matches slash-separated paths, relative to the context's root, against patterns that are cleaned.
 
     Not for use by several threads at once: it remembers folders that it has seen.
     """

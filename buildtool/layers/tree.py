@@ -111,6 +111,7 @@ class Stack:
 
     def __init__(self, lowers: Sequence[str], xattr_prefix: XattrPrefix = "trusted") -> None:
         self._opaque = f"{xattr_prefix}.overlay.opaque"
+        self.is_empty = not lowers
         self._fds: list[int] = []
         try:
             for lower in lowers:

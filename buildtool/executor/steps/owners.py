@@ -1,8 +1,9 @@
 """Owners: user and group names, resolved in the passwd and group files of a root filesystem.
 
-COPY and WORKDIR resolve a name as BuildKit's file operations do: an unknown one
-is silently 0 (or the user's own group); RUN resolves as Docker does: an unknown
-name is an error, an unknown number runs with group 0.
+COPY and WORKDIR resolve a name as BuildKit's file operations do: `root` is 0 everywhere,
+an unknown one is silently 0 (or the user's own group), and only where there is nothing
+below at all (`FROM scratch`, `--link`) it is an error; RUN resolves as Docker does: an
+unknown name is an error, an unknown number runs with group 0.
 """
 
 import os
@@ -30,16 +31,19 @@ class Identity:
 def owner_of(owner: tuple[str, str], root: Stack) -> tuple[int, int]:
     """uid and gid of `--chown=USER:GROUP`."""
     user, group = owner
-    number = _number(user)
+    number = _owner_number(user)
     if number is not None:
         uid = gid = number
     else:
-        fields = next((f for f in _rows(root, b"etc/passwd", 4) if f[0] == user), None)
+        fields = next(
+            (f for f in _rows(root, b"etc/passwd", 4, optional=not root.is_empty) if f[0] == user), None
+        )
         uid, gid = (_id(fields[2]), _id(fields[3])) if fields else (0, 0)
     if group:
-        wanted = _number(group)
+        wanted = _owner_number(group)
         if wanted is None:
-            found = next((f for f in _rows(root, b"etc/group", 3) if f[0] == group), None)
+            rows = _rows(root, b"etc/group", 3, optional=not root.is_empty)
+            found = next((f for f in rows if f[0] == group), None)
             wanted = _id(found[2]) if found else gid
         gid = wanted
     return uid, gid
@@ -108,6 +112,10 @@ def _rows(root: Stack, path: bytes, least: int, *, optional: bool = False) -> It
         fields = row.split(":")
         if number < _MOST_GROUPS and len(fields) >= least and not row.startswith("#"):
             yield fields
+
+
+def _owner_number(text: str) -> int | None:
+    return 0 if text == "root" else _number(text)
 
 
 def _number(text: str) -> int | None:

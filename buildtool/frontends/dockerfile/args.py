@@ -19,8 +19,9 @@ HOSTNAME_ARG = "BUILDKIT_SANDBOX_HOSTNAME"
 DEFAULT_HOSTNAME = "buildkitsandbox"
 
 
-def automatic(request: Request) -> dict[str, str]:
+def automatic(file: tree.File, request: Request) -> dict[str, str]:
     """The arguments that a build has by itself; `--build-arg` wins over them."""
+    last = file.stages[-1].start.alias
     args: dict[str, str] = {}
     for role, platform in (("BUILD", request.build_platform), ("TARGET", request.platform)):
         args[f"{role}PLATFORM"] = str(platform)
@@ -28,7 +29,7 @@ def automatic(request: Request) -> dict[str, str]:
         args[f"{role}OSVERSION"] = ""
         args[f"{role}ARCH"] = platform.architecture
         args[f"{role}VARIANT"] = platform.variant
-    args["TARGETSTAGE"] = request.target or "default"
+    args["TARGETSTAGE"] = request.target or (last.text.lower() if last else "default")
     return {name: request.build_args.get(name, value) for name, value in args.items()}
 
 
@@ -42,7 +43,7 @@ def proxies(request: Request) -> tuple[tuple[str, str], ...]:
 
 def global_args(file: tree.File, request: Request, expander: Expander) -> dict[str, str]:
     """The arguments that FROM sees, and that ARG without a value takes in a stage."""
-    args = automatic(request)
+    args = automatic(file, request)
     for node in file.preamble:
         for pair in node.pairs:
             if pair.name in request.build_args:

@@ -12,6 +12,7 @@ from buildtool.frontends.dockerfile.remote import GitReference
 from buildtool.frontends.dockerfile.request import Bases, FolderContext
 from buildtool.frontends.dockerfile.tree import Heredoc, Word
 from buildtool.frontends.dockerfile.values import check_mode
+from buildtool.graph.ignore import exclusions
 from buildtool.graph.model import CopyAction, FetchSource, LiteralFile, LiteralSource, Owner, Step
 from buildtool.graph.stage import clean_path
 
@@ -22,7 +23,7 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
     dest = destination(body, node.dest)
     owner = _owner(body, node)
     mode = _mode(body, node)
-    exclude = tuple(f.value or "" for f in node.flags if f.name == "exclude")
+    exclude = _exclude(body, node)
     # As BuildKit has it, --link is nothing beside a mode.
     parents, link = node.true("parents"), node.true("link") and mode is None
     heredocs = _heredocs(body, node)
@@ -140,6 +141,17 @@ def _mode(body: Body, node: tree.Instruction) -> str | None:
     except BuildError as error:
         raise error.at(body.span(flag.at)) from None
     return mode
+
+
+def _exclude(body: Body, node: tree.Instruction) -> tuple[str, ...]:
+    found: list[str] = []
+    for flag in node.flags:
+        if flag.name == "exclude":
+            try:
+                found += exclusions([flag.value or ""])
+            except BuildError as error:
+                raise error.at(body.span(flag.at)) from None
+    return tuple(found)
 
 
 def _heredocs(body: Body, node: tree.Copy | tree.Add) -> list[LiteralFile]:

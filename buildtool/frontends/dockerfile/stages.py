@@ -63,7 +63,7 @@ class Plan:
             flag = start.flag("platform")
             if flag is not None and flag.value:
                 at = flag.at
-                wanted = parse_platform(expander.word(flag.value, args), self._request.platform)
+                wanted = parse_platform(expander.word(flag.value, args), self._request.build_platform)
         except BuildError as error:
             raise error.at(self._file.span(self._request.filename, at)) from None
         if not base:

@@ -36,6 +36,18 @@ _ARCHITECTURES = {
 }
 
 
+_NAMED_SYSTEMS = """
+    aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris
+    windows zos
+"""
+_NAMED_ARCHITECTURES = """
+    386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32
+    mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm
+"""
+_SYSTEMS = frozenset(_NAMED_SYSTEMS.split())
+_KNOWN = frozenset(_NAMED_ARCHITECTURES.split())
+
+
 def duration(text: str) -> int:
     """A duration such as `1m30s`, in nanoseconds; 0, or at least a millisecond."""
     number = text[1:] if text.startswith(("+", "-")) else text
@@ -148,7 +160,10 @@ def check_mode(text: str) -> None:
 
 
 def platform(text: str, default: "Platform") -> "Platform":
-    """`os/architecture[/variant]`, or `os` or an architecture alone; usual other names are made OCI's."""
+    """`os/architecture[/variant]`, or `os` or an architecture alone, the rest as `default` has it.
+
+    Usual other names are made OCI's.
+    """
     from buildtool.graph.model import Platform
 
     parts = text.lower().split("/")
@@ -156,9 +171,13 @@ def platform(text: str, default: "Platform") -> "Platform":
         raise BuildError(
             "bad-platform", f'"{text}" is not a platform', hint="write linux/amd64 or linux/arm/v7"
         )
+    parts[0] = "darwin" if parts[0] == "macos" else parts[0]
     if len(parts) == 1:
-        if parts[0] in ("linux", "windows", "darwin", "freebsd"):
+        if parts[0] in _SYSTEMS:
             return Platform(parts[0], default.architecture, default.variant)
+        if _ARCHITECTURES.get(parts[0], parts)[0] not in _KNOWN:
+            message = f'"{text}" is neither an operating system nor an architecture'
+            raise BuildError("bad-platform", message, hint="write linux/amd64 or linux/arm/v7")
         parts.insert(0, default.os)
     architecture, variant = _ARCHITECTURES.get(parts[1], (parts[1], ""))
     variant = parts[2] if len(parts) == 3 else variant

@@ -10,6 +10,7 @@ from buildtool.frontends.starlark.config import Asked
 from buildtool.frontends.starlark.gathering import Taken, inside
 from buildtool.frontends.starlark.labels import is_label
 from buildtool.frontends.starlark.workspace import span_of_site
+from buildtool.graph.ignore import exclusions
 from buildtool.graph.model import (
     Action,
     CopyAction,
@@ -64,7 +65,7 @@ class FileSteps:
                 dest=_destination(here(step.dest), step.dest),
                 owner=owner,
                 mode=step.mode,
-                exclude=step.exclude,
+                exclude=exclusions(step.exclude),
                 parents=step.parents,
                 unpack=step.unpack,
                 link=step.link,

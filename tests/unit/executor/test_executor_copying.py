@@ -45,6 +45,26 @@ def test_an_exception_to_what_is_left_out_keeps_owners_too(bench: Bench, context
     }
 
 
+@pytest.mark.parametrize("owner", [Owner("root"), Owner("root", "root"), Owner("0", "root")])
+def test_root_needs_no_file_of_users(bench: Bench, context: Path, owner: Owner) -> None:
+    step = copy(local(context, "app.py"), ["app.py"], "/f", owner=owner)
+    assert owned(bench, step) == {"f": (0o644, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("owner", "ids"), [(Owner("who"), (0, 0)), (Owner("7", "who"), (7, 7)), (Owner("who", "9"), (0, 9))]
+)
+def test_an_unknown_name_is_an_error_on_nothing_only(
+    bench: Bench, context: Path, owner: Owner, ids: tuple[int, int]
+) -> None:
+    source = local(context, "app.py")
+    step = copy(source, ["app.py"], "/f", folder("/d", 0o755), owner=owner)
+    assert owned(bench, step)["f"][1:] == ids
+    for more in ({"base": None}, {"base": folder("/d", 0o755), "link": True}):
+        with pytest.raises(BuildError, match="names of owners need"):
+            bench.build(copy(source, ["app.py"], "/f", owner=owner, **more))  # type: ignore[arg-type]
+
+
 def test_the_pivot_of_parents_can_be_a_pattern(bench: Bench, context: Path) -> None:
     step = copy(local(context, "s*"), ["s*/./lib/b.py"], "/out", parents=True)
     assert list(owned(bench, step)) == ["out", "out/lib", "out/lib/b.py"]

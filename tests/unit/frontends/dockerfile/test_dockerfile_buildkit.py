@@ -6,7 +6,7 @@ from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import Expander
 from buildtool.frontends.dockerfile.parse import parse
-from buildtool.graph.model import Image, Run
+from buildtool.graph.model import Image, Platform, Run
 from tests.unit.frontends.dockerfile.test_dockerfile_lower import Bases, build, copies, steps
 
 ERROR = "an error"
@@ -229,6 +229,7 @@ def env(text: str, **options: object) -> dict[str, str]:
         ("FROM scratch\nENV x=${TARGETARCH-hidden}", {}, "hidden"),
         ("FROM scratch\nARG TARGETARCH=mine\nENV x=$TARGETARCH", {}, "mine"),
         ("ARG TARGETSTAGE\nFROM scratch\nARG TARGETSTAGE\nENV x=$TARGETSTAGE", {}, "default"),
+        ("FROM scratch AS a\nFROM scratch AS Last\nARG TARGETSTAGE\nENV x=$TARGETSTAGE", {}, "last"),
         ("ARG a=one\nARG b=${a}two\nFROM scratch\nARG b\nENV x=$b", {}, "onetwo"),
         ("FROM scratch\nENV x='$PATH'", {}, "$PATH"),
         ("FROM scratch\nENV x \"a b\" 'c'", {}, "a b c"),
@@ -317,6 +318,15 @@ def test_flags_without_a_value_are_as_good_as_none() -> None:
     assert (copy.owner, copy.mode) == (None, None)
 
 
+def test_patterns_that_are_left_out_are_cleaned() -> None:
+    flags = "--exclude=a/ --exclude=./b/../c --exclude= --exclude=' d ' --exclude=/e --exclude=!f/"
+    (copy,) = copies(f"FROM scratch\nCOPY {flags} . /")
+    assert copy.exclude == ("a", "c", "d", "/e", "!f")
+    for wrong in ("[a", "!", "a\\\\"):
+        with pytest.raises(BuildError, match="bad pattern"):
+            build(f"FROM scratch\nCOPY --exclude={wrong} . /")
+
+
 @pytest.mark.parametrize(("flags", "link"), [("", True), ("--chmod=644", False), ("--chmod=$NO", True)])
 def test_link_is_nothing_beside_a_mode(flags: str, link: bool) -> None:
     (copy,) = copies(f"FROM scratch\nCOPY --link {flags} a /b")
@@ -351,6 +361,28 @@ def test_platforms_are_those_that_from_names() -> None:
         ("a", "linux/arm64"),
         ("b", "linux/amd64"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("linux", "linux/amd64"),
+        ("arm64", "linux/arm64"),
+        ("aarch64", "linux/arm64"),
+        ("Linux/x86_64", "linux/amd64"),
+        ("macos/arm64", "darwin/arm64"),
+    ],
+)
+def test_parts_of_a_platform_come_from_the_machine_that_builds(written: str, meant: str) -> None:
+    bases = Bases()
+    build(f"FROM --platform={written} a", bases=bases, platform=Platform("windows", "arm64"))
+    assert [str(platform) for _, platform in bases.asked] == [meant]
+
+
+@pytest.mark.parametrize("written", ["lunix", "amd46", "a/b/c/d", "linux/"])
+def test_what_is_no_platform(written: str) -> None:
+    with pytest.raises(BuildError, match=written):
+        build(f"FROM --platform={written} a")
 
 
 def test_what_copy_from_means() -> None:
