@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor: a test waits for disks, networks and other processes half of its time."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 # ---------------------------------------------------------------- goldens
 
 

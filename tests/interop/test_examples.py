@@ -81,14 +81,14 @@ def test_the_repository_builds_its_own_image(store: Path, tmp_path: Path) -> Non
 def test_service_answers(name: str, port: int, said: bytes, store: Path, tmp_path: Path) -> None:
     folder = copied(name, tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-m", "buildtool", "run", ":service"],
+        [sys.executable, "-m", "buildtool", "run", "-p", f":{port}", ":service"],
         cwd=folder,
         env={**os.environ, "BUILDTOOL_STORE": str(store)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     try:
-        answer = _answer(f"http://127.0.0.1:{port}/hello/world", process)
+        answer = _answer(f"http://{_address(process)}/hello/world", process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -96,6 +96,17 @@ def test_service_answers(name: str, port: int, said: bytes, store: Path, tmp_pat
     # There is no shell to fall back to.
     done = buildtool(store, folder, "run", "--entrypoint", "/bin/sh", ":service", "-c", "true")
     assert done.returncode != 0
+
+
+def _address(process: "subprocess.Popen[bytes]") -> str:
+    """Where the published port is reached, by what is said before the service starts."""
+    assert process.stdout is not None
+    said = b""
+    for row in process.stdout:
+        said += row
+        if found := re.fullmatch(rb"(127\.0\.0\.1:\d+) leads to port \d+\n", row):
+            return found[1].decode()
+    raise AssertionError(f"no port: {said.decode()[-2000:]}")
 
 
 def _answer(url: str, process: "subprocess.Popen[bytes]") -> bytes:
