@@ -255,7 +255,7 @@ class Services:
             origin = Origin(f"context {reference.url}")
             return git_files(git_source(reference, commit=self.commit, origin=origin), epoch)
         if is_url(context):
-            file = adding(context, "", keep_git_dir=False, bases=self, origin=Origin(title))
+            file = adding(context, "", keep_git_dir=None, bases=self, origin=Origin(title))
             assert isinstance(file, FetchSource)
             return fetched_file(file, epoch, title)
         return None

@@ -24,7 +24,7 @@ def place_of(written: str, *, is_add: bool) -> str | GitReference | None:
 
 
 def adding(
-    where: str | GitReference, checksum: str, *, keep_git_dir: bool, bases: Bases, origin: Origin
+    where: str | GitReference, checksum: str, *, keep_git_dir: bool | None, bases: Bases, origin: Origin
 ) -> FetchSource | GitSource:
     """The source that a URL or a repository is; BuildErrors of `Bases`, and `bad-checksum`."""
     if isinstance(where, GitReference):
@@ -41,13 +41,21 @@ def git_source(
     where: GitReference,
     checksum: str = "",
     *,
-    keep_git_dir: bool = False,
+    keep_git_dir: bool | None = None,
     commit: Callable[[str, str, str], str],
     origin: Origin,
 ) -> GitSource:
-    """The files of a repository; a ref that is no full commit is looked up by `commit` (`Bases.commit`)."""
+    """The files of a repository; a ref that is no full commit is looked up by `commit` (`Bases.commit`).
+
+    What a flag says (`checksum`, `keep_git_dir`) the reference must not contradict.
+    """
     if checksum and not _COMMIT.fullmatch(checksum):
         raise BuildError("bad-checksum", f"{checksum!r} is not a commit or the beginning of one")
+    if checksum and where.commit and checksum != where.commit:
+        raise BuildError("checksum-mismatch", f"{where.url} says {where.commit}, --checksum {checksum}")
+    kept = [keep for keep in (keep_git_dir, where.keep_git_dir) if keep is not None]
+    if len(set(kept)) > 1:
+        raise BuildError("bad-git-reference", f"{where.url} and --keep-git-dir say the opposite")
     full = where.full_commit
     for beginning in filter(None, (checksum, where.commit)):
         if full and not full.startswith(beginning):
@@ -56,7 +64,7 @@ def git_source(
         url=where.url,
         commit=full or commit(where.address, where.ref, checksum or where.commit),
         subdir=where.subdir,
-        keep_git_dir=keep_git_dir or where.keep_git_dir is True,
+        keep_git_dir=any(kept),
         submodules=where.submodules,
         address=where.address if where.address != where.url else "",
         origin=origin,

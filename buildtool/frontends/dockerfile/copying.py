@@ -33,7 +33,7 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
     checksum = _checksum(body, node, remote)
     origin = body.origin(node)
     actions: list[CopyAction] = []
-    keep = node.true("keep-git-dir")
+    keep = node.true("keep-git-dir") if node.flag("keep-git-dir") else None
     for where, run in groupby(zip(words, written, remote, strict=True), key=lambda item: item[2]):
         if where is not None:
             try:

@@ -6,7 +6,7 @@ from buildtool.diag import BuildError
 from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import Expander
 from buildtool.frontends.dockerfile.parse import parse
-from buildtool.graph.model import Image, Platform, Run
+from buildtool.graph.model import GitSource, Image, Platform, Run
 from tests.unit.frontends.dockerfile.test_dockerfile_lower import Bases, build, copies, steps
 
 ERROR = "an error"
@@ -316,6 +316,43 @@ def test_flags_without_a_value_are_as_good_as_none() -> None:
     flags = "--chown=$NO --chmod=$NO --checksum=$NO"
     (copy,) = copies(f"FROM --platform= scratch\nADD {flags} a /b")
     assert (copy.owner, copy.mode) == (None, None)
+
+
+class Commits(Bases):
+    """As Bases, and every ref is one commit."""
+
+    def commit(self, url: str, ref: str, checksum: str) -> str:
+        return "abc1" * 10
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("https://h/r.git", False),
+        ("--keep-git-dir https://h/r.git", True),
+        ("--keep-git-dir=false https://h/r.git", False),
+        ("https://h/r.git?keep-git-dir=1", True),
+        ("--keep-git-dir https://h/r.git?keep-git-dir=1", True),
+        ("--checksum=abc https://h/r.git?checksum=abc", False),
+    ],
+)
+def test_what_git_sources_keep(words: str, kept: bool) -> None:
+    (source,) = steps(f"FROM scratch\nADD {words} /d", GitSource, bases=Commits())
+    assert isinstance(source, GitSource)
+    assert source.keep_git_dir is kept
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--keep-git-dir https://h/r.git?keep-git-dir=0",
+        "--keep-git-dir=false https://h/r.git?keep-git-dir=1",
+        "--checksum=abc1 https://h/r.git?checksum=abc",
+    ],
+)
+def test_a_flag_and_a_git_reference_that_contradict_each_other(words: str) -> None:
+    with pytest.raises(BuildError, match=r"--keep-git-dir|--checksum"):
+        build(f"FROM scratch\nADD {words} /d", bases=Commits())
 
 
 def test_patterns_that_are_left_out_are_cleaned() -> None:
