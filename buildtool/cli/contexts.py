@@ -61,9 +61,15 @@ def is_elsewhere(context: str) -> bool:
 
 
 def open_folder(path: str, folder: str, span: Span | None = None) -> Opened:
-    """The Dockerfile at `path` (`-`: standard input) with a folder as its context."""
-    text = read_dockerfile(path, span)
-    filename = "Dockerfile" if path == "-" else os.path.relpath(path)
+    """The Dockerfile at `path` (`-`: standard input) with a folder as its context.
+
+    Where there is no `Dockerfile`, `dockerfile` will do.
+    """
+    found, small = path, os.path.join(os.path.dirname(path), "dockerfile")
+    if os.path.basename(path) == "Dockerfile" and not os.path.exists(path) and os.path.exists(small):
+        found = small
+    text = read_dockerfile(found, span)
+    filename = "Dockerfile" if path == "-" else os.path.relpath(found)
     return Opened(text, filename, os.path.abspath(folder), read_ignore(path, folder))
 
 

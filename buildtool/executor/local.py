@@ -218,9 +218,7 @@ class _Scanner:
             return
         if len(self.rows) >= _MOST_ROWS:
             raise BuildError("context-too-large", f"the context has more than {_MOST_ROWS} files")
-        kind = _KINDS.get(stat.S_IFMT(st.st_mode))
-        if kind is None:
-            raise BuildError("unsupported-file", f"{_text_of(path)!r} is a socket, which no layer can hold")
+        kind = _KINDS[stat.S_IFMT(st.st_mode)]
         row = Row(
             path,
             kind,
@@ -243,6 +241,8 @@ class _Scanner:
             return os.readlink(full)
         if kind != FILE:
             return b""
+        if stat.S_ISSOCK(st.st_mode):
+            return blake3().digest()
         old = self.known.get(path)
         if (
             old is not None
@@ -268,7 +268,9 @@ class _Scanner:
         return Listing(identity_of(rows), rows)
 
 
+#: What a file is in a listing; a socket is an empty file, as with BuildKit.
 _KINDS = {
+    stat.S_IFSOCK: FILE,
     stat.S_IFREG: FILE,
     stat.S_IFDIR: FOLDER,
     stat.S_IFLNK: LINK,

@@ -186,7 +186,7 @@ class _ListedTree:
             return None if path else _FOLDER
         if row.kind == local.FILE:
             inode = row.first or (path if path in self.linked else None)
-            content = FileContent(self.root + path, None, row.size)
+            content = FileContent(self.root + path, None, row.size) if row.size else b""
             return Item(Kind.FILE, row.mode, 0, 0, None, row.size, b"", 0, 0, (), inode, content)
         link = row.detail if row.kind == local.LINK else b""
         major, minor = os.major(row.rdev), os.minor(row.rdev)

@@ -39,6 +39,16 @@ def good(ran: Ran) -> Ran:
     return ran
 
 
+def test_a_dockerfile_in_small_letters_will_do_where_there_is_no_other(folder: Path) -> None:
+    (folder / "dockerfile").write_text("FROM scratch\nCOPY dockerfile /small\n")
+    (folder / "Dockerfile.dockerignore").write_text("*.md\n")
+    (folder / "a.md").touch()
+    assert list(good(build(folder, str(folder))).files) == ["small"]
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    files = good(build(folder, "-f", str(folder / "Dockerfile"), str(folder))).files
+    assert set(files) == {"Dockerfile", "Dockerfile.dockerignore", "dockerfile"}
+
+
 # ---------------------------------------------------------------- standard input
 
 

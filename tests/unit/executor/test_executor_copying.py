@@ -45,6 +45,16 @@ def test_an_exception_to_what_is_left_out_keeps_owners_too(bench: Bench, context
     }
 
 
+def test_a_socket_of_the_context_becomes_an_empty_file(bench: Bench, context: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(context / "sock"))
+        os.chmod(context / "sock", 0o640)
+        found = bench.names(bench.build(copy(local(context, "sock"), ["sock"], "/f")))
+    assert (found["f"].isreg(), found["f"].size, found["f"].mode) == (True, 0, 0o640)
+
+
 @pytest.mark.parametrize("owner", [Owner("root"), Owner("root", "root"), Owner("0", "root")])
 def test_root_needs_no_file_of_users(bench: Bench, context: Path, owner: Owner) -> None:
     step = copy(local(context, "app.py"), ["app.py"], "/f", owner=owner)
