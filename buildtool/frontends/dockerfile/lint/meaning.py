@@ -1,6 +1,7 @@
 """Rules on instructions that do something else than they seem to (all BuildKit's)."""
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -9,12 +10,15 @@ from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.lint.facts import Facts, Saw, StageFacts
 from buildtool.frontends.dockerfile.lint.rule import Broken, Rule
 from buildtool.graph.ignore import IgnoreMatcher
-from buildtool.graph.stage import clean_path
 
 _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.I
 )
 _NO_SECRET = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.I)
+
+#: The patterns that leave out all of a context; others do not concern its root, however it is named.
+_EVERYTHING = frozenset({"*", "**", "**/*"})
+_ROOT = (".", "/")
 
 #: Arguments that steer the build and never reach a variable.
 _STEERING = {"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"}
@@ -141,15 +145,17 @@ def _copy_ignored_file(facts: Facts) -> Iterator[Broken]:
     patterns = facts.request.ignore
     if not patterns or any(p.startswith("!") for p in patterns):
         return
-    matcher = IgnoreMatcher(patterns)
+    matcher, everything = IgnoreMatcher(patterns), not _EVERYTHING.isdisjoint(patterns)
     for _, seen in _lowered(facts):
         for saw in seen:
             node = saw.node
             if not isinstance(node, tree.Copy | tree.Add) or node.value("from"):
                 continue
             for word, value in zip(node.sources, saw.words, strict=True):
-                path = clean_path(value)[1:]
-                if path and "://" not in value and not value.startswith("<<") and matcher.matches(path):
+                path = posixpath.normpath(value) if value else "."
+                if "://" in value or value.startswith("<<"):
+                    continue
+                if everything or (path not in _ROOT and matcher.matches(path)):
                     yield Broken(
                         saw.at if saw.trigger else word.at,
                         f'Attempting to {node.name.capitalize()} file "{path}" that is excluded by'
@@ -221,12 +227,10 @@ RULES = (
         "warning",
         "`COPY` and `ADD` name no file that `.dockerignore` leaves out.",
         "What is left out is not part of the context, so the instruction fails. The rule says so before the"
-        " build. It is experimental: it is off unless `# check=experimental=CopyIgnoredFile` turns it on."
-        " Where the ignore file has exceptions (`!`), nothing is reported.",
+        " build. Where the ignore file has exceptions (`!`), nothing is reported.",
         "copy another file, or take the pattern out of .dockerignore",
-        "# check=experimental=all\n# .dockerignore has: *.log\nFROM alpine:3.20\nCOPY debug.log /\n",
-        "# check=experimental=all\n# .dockerignore has: *.log\nFROM alpine:3.20\nCOPY debug.txt /\n",
+        "# .dockerignore has: *.log\nFROM alpine:3.20\nCOPY debug.log /\n",
+        "# .dockerignore has: *.log\nFROM alpine:3.20\nCOPY debug.txt /\n",
         _copy_ignored_file,
-        experimental=True,
     ),
 )

@@ -28,7 +28,8 @@ class Rule:
     """A rule and all that its page says.
 
     `about` is one sentence, `why` a paragraph or several, `fix` what to do in general;
-    `bad` and `good` are Dockerfiles.  An experimental rule is off unless it is asked for.
+    `bad` and `good` are Dockerfiles.  An experimental rule is off unless it is asked for.  Comments
+    above an instruction do not reach a rule on the `whole` file.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rule:
     good: str
     check: Check
     experimental: bool = False
+    whole: bool = False
 
     @property
     def page(self) -> str:

@@ -19,7 +19,7 @@ def find(facts: Facts, options: Options, rules: Iterable[Rule]) -> list[Finding]
         for rule in rules
         if places.wants(rule)
         for broken in rule.check(facts)
-        if places.at(broken.at.line).wants(rule)
+        if (options if rule.whole else places.at(broken.at.line)).wants(rule)
     ]
     unique = {(f.at, f.rule.name, f.message): f for f in found}
     return [unique[key] for key in sorted(unique)]

@@ -195,6 +195,7 @@ RULES = (
         "FROM alpine:3.20 AS app\nFROM debian:12 AS app\n",
         "FROM alpine:3.20 AS build\nFROM debian:12 AS app\n",
         _duplicate_stage_name,
+        whole=True,
     ),
     Rule(
         "ReservedStageName",
@@ -206,6 +207,7 @@ RULES = (
         "FROM alpine:3.20 AS scratch\n",
         "FROM alpine:3.20 AS base\n",
         _reserved_stage_name,
+        whole=True,
     ),
     Rule(
         "UndefinedArgInFrom",
@@ -229,6 +231,7 @@ RULES = (
         "ARG VERSION\nFROM alpine:${VERSION}\n",
         "ARG VERSION=3.20\nFROM alpine:${VERSION}\n",
         _invalid_default_arg_in_from,
+        whole=True,
     ),
     Rule(
         "RedundantTargetPlatform",
@@ -264,5 +267,6 @@ RULES = (
         "FROM docker.example/tools:1\n",
         "# docker.example/tools:2 exists for both\nFROM docker.example/tools:2\n",
         _invalid_base_image_platform,
+        whole=True,
     ),
 )

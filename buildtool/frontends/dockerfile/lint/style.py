@@ -117,6 +117,7 @@ RULES = (
         "FROM alpine:3.20\nRUN apk add \\\n\n    curl=8.9.1-r2\n",
         "FROM alpine:3.20\nRUN apk add \\\n    curl=8.9.1-r2\n",
         _no_empty_continuation,
+        whole=True,
     ),
     Rule(
         "ConsistentInstructionCasing",
@@ -128,6 +129,7 @@ RULES = (
         "FROM alpine:3.20\nrun true\n",
         "FROM alpine:3.20\nRUN true\n",
         _consistent_instruction_casing,
+        whole=True,
     ),
     Rule(
         "MaintainerDeprecated",

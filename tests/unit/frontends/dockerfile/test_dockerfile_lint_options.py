@@ -62,6 +62,11 @@ def test_a_comment_can_turn_an_experimental_rule_on() -> None:
     assert warnings(text) == [("InvalidDefinitionDescription", 5)]
 
 
+def test_a_comment_does_not_reach_what_is_checked_in_the_whole_file() -> None:
+    text = "FROM scratch AS a\n# check=skip=all\nFROM scratch AS a\n# check=skip=all\nlabel a=b\n"
+    assert warnings(text) == [("DuplicateStageName", 3), ("ConsistentInstructionCasing", 5)]
+
+
 def test_what_is_left_out_in_one_place_does_not_bind() -> None:
     build("# check=error=true\n\n# check=skip=FromAsCasing\nFROM scratch as a\n")
     with pytest.raises(BuildError):
