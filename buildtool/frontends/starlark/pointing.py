@@ -16,6 +16,7 @@ from buildtool.frontends.starlark.syntax.parse import parse
 _EXTRA = re.compile(r"Found `(\w+)` extra named parameter\(s\) for call to (?:native\.)?`?(\w+)`?")
 _MISSING = re.compile(r"Missing (?:named-only )?parameter `(\w+)` for call to `?(?:native\.)?(\w+)`?")
 _UNDEFINED = re.compile(r"Variable `(\w+)` not found(?:, did you mean `(\w+)`\?)?")
+_UNLOADABLE = re.compile(r"Module has no symbol `(\w+)`(?:, did you mean `(\w+)`\?)?")
 _ARGUMENT = re.compile(r"(?:native\.)?(\w+)\(\): (?:it must hold that )?(\w+)")
 
 
@@ -31,6 +32,9 @@ def pointed(error: BuildError, source: Source, texts: Iterable[str]) -> BuildErr
     elif match := _UNDEFINED.fullmatch(error.message):
         error.code, error.message = "undefined-name", f"{match[1]} is not defined"
         error.hint = error.hint or _loadable(match[1]) or (f"did you mean {match[2]}?" if match[2] else "")
+    elif match := _UNLOADABLE.fullmatch(error.message):
+        error.code, error.message = "undefined-name", f"the file that is loaded has no {match[1]}"
+        error.hint = error.hint or _elsewhere(match[1]) or (f"did you mean {match[2]}?" if match[2] else "")
     elif error.code == "bad-argument" and (match := _ARGUMENT.match(error.message)):
         # What a rule hands on is often named as the function that it hands it to.
         _move(error, source, (match[2], match[1]))
@@ -79,7 +83,17 @@ def _parameters(function: str, texts: Iterable[str]) -> list[str]:
 
 
 def _loadable(name: str) -> str:
+    file = _file_of(name)
+    return f'add load("{file}", "{name}")' if file else ""
+
+
+def _elsewhere(name: str) -> str:
+    file = _file_of(name)
+    return f"{name} is in {file}" if file else ""
+
+
+def _file_of(name: str) -> str | None:
+    """The file with a rule of this name that comes with this tool."""
     from buildtool.frontends.starlark.lint.known import shipped_rules
 
-    file = shipped_rules().get(name)
-    return f'add load("{file}", "{name}")' if file else ""
+    return shipped_rules().get(name)
