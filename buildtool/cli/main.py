@@ -33,11 +33,12 @@ COMMANDS = {
     "logout": Lazy("buildtool.cli.logout", "Forget the login of a registry."),
     "pull": Lazy("buildtool.cli.pull", "Pull images from registries into the store."),
     "push": Lazy("buildtool.cli.push", "Push an image of the store, or a target, to a registry."),
+    "tags": Lazy("buildtool.cli.tags", "List the tags of a repository in a registry."),
     "copy": Lazy("buildtool.cli.copy", "Copy an image between registries, layouts and archives."),
     "serve": Lazy("buildtool.cli.serve", "Serve the store as a registry for this machine."),
     "images": Lazy("buildtool.cli.images", "List the images of the store."),
     "tag": Lazy("buildtool.cli.tag", "Give an image of the store more names."),
-    "rmi": Lazy("buildtool.cli.rmi", "Forget names of images."),
+    "rmi": Lazy("buildtool.cli.rmi", "Forget names of images, or delete images in registries."),
     "prune": Lazy("buildtool.cli.prune", "Remove what no image needs and no build used for a while."),
     "save": Lazy("buildtool.cli.save", "Write images of the store into an archive."),
     "load": Lazy("buildtool.cli.load", "Take images from an archive, or hand them to Docker or podman."),
@@ -58,7 +59,7 @@ SECTIONS = {
     "Build": ("build", "run", "test", "lock", "init"),
     "Look at builds": ("graph", "explain", "query", "lint", "fmt", "dockerfile"),
     "Images": ("images", "tag", "rmi", "prune", "inspect", "save", "load", "export"),
-    "Registries": ("login", "logout", "pull", "push", "copy", "serve"),
+    "Registries": ("login", "logout", "pull", "push", "copy", "tags", "serve"),
     "Trust": ("verify", "diff", "validate", "attest", "keygen", "provenance", "sbom"),
 }
 

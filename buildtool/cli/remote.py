@@ -60,6 +60,27 @@ def referrers_at(
             yield entry, document, store.blobs.read(document.layers[0].digest, _LARGEST)
 
 
+def tags_at(reference: "Reference", access: Access) -> list[str]:
+    """The tags of a repository, as the registry itself has them; BuildErrors of the registry."""
+    from buildtool.registry.fault import Fault, error_of
+
+    try:
+        return access.registries(os.getcwd()).reading(reference)[-1].tags()
+    except Fault as fault:
+        raise error_of(fault, f"cannot list the tags of {reference.repository}") from fault
+
+
+def delete_at(reference: "Reference", access: Access) -> None:
+    """Delete a tag of a registry, or an image by its digest; BuildErrors of the registry, `tag-shared`."""
+    from buildtool.registry.delete import delete
+    from buildtool.registry.fault import Fault, error_of
+
+    try:
+        delete(access.registries(os.getcwd()).writing(reference), reference)
+    except Fault as fault:
+        raise error_of(fault, f"cannot delete {reference}") from fault
+
+
 def refer(
     referrers: Sequence[Descriptor],
     subject: "Digest",

@@ -272,6 +272,43 @@ def test_copies_over_all_transports_keep_the_digest(machine: Machine, plain: str
     assert row["RepoTags"] == ["some/name:1"]
 
 
+def test_tags_are_listed_and_deleted(machine: Machine, other: Machine, plain: str) -> None:
+    """At docker-registry, which deletes images alone, and at ours, which deletes tags; as skopeo sees it."""
+    digest = put_app(machine)
+    with other.store() as store, served(store) as ours:
+        for address in (plain, ours):
+            name = f"{address}/team/app"
+            for tag in ("1", "2", "latest"):
+                machine.buildtool("push", "app", f"{name}:{tag}")
+            assert sorted(machine.buildtool("tags", name).split()) == ["1", "2", "latest"]
+            theirs = json.loads(machine.skopeo("list-tags", "--tls-verify=false", f"docker://{name}"))
+            assert json.loads(machine.buildtool("tags", "--format=json", f"docker://{name}")) == theirs
+            _check_deletion(machine, name, digest, tags_alone=address == ours)
+        assert "not-in-registry" in machine.buildtool("tags", f"{plain}/no/such", status=1)
+    said = machine.buildtool("tags", f"{plain}/team/app:1", status=2)
+    assert f"its repository is {plain}/team/app" in said
+
+
+def _check_deletion(machine: Machine, name: str, digest: str, *, tags_alone: bool) -> None:
+    if tags_alone:
+        assert machine.buildtool("rmi", f"docker://{name}:1") == f"deleted {name}:1\n"
+        assert sorted(machine.buildtool("tags", name).split()) == ["2", "latest"]
+    else:
+        refused = machine.buildtool("rmi", f"docker://{name}:1", status=1)
+        assert "error[tag-shared]" in refused
+        assert f"buildtool rmi docker://{name}@{digest} deletes" in refused
+        assert sorted(machine.buildtool("tags", name).split()) == ["1", "2", "latest"]
+    machine.buildtool("rmi", f"docker://{name}@{digest}", "app")
+    for tag in ("1", "2", "latest"):
+        assert "not-in-registry" in machine.buildtool("inspect", f"docker://{name}:{tag}", status=1)
+    assert "no image app" in machine.buildtool("rmi", "app", status=2)
+    assert put_app(machine) == digest
+    machine.buildtool("push", "app", f"{name}:only")
+    machine.buildtool("rmi", f"docker://{name}:only")
+    assert "not-in-registry" in machine.buildtool("rmi", f"docker://{name}:only", status=1)
+    machine.buildtool("rmi", "-f", f"docker://{name}:only")
+
+
 # ---------------------------------------------------------------- logins
 
 

@@ -15,7 +15,7 @@ from buildtool.diag import BuildError
 #: Commands that never speak to a registry, or whose login has a form of its own.
 WITHOUT = {
     "dockerfile", "fmt", "images", "init", "keygen", "lint", "load", "login", "logout", "prune", "query",
-    "rmi", "save", "serve", "tag", "validate",
+    "save", "serve", "tag", "validate",
 }  # fmt: skip
 OPTIONS = {"--authfile", "--creds", "--tls-verify", "--retry"}
 
