@@ -23,8 +23,7 @@ def check_request(request: BuildRequest) -> int:
         # What is checked is not built: any image will do for whoever asked for this one.
         return Stage.scratch(asked.platform, asked.epoch).image()
 
-    with choose("quiet") as view, Session(request, view) as session:
-        session.checker = take
+    with choose("quiet") as view, Session(request, view, take) as session:
         session.roots()
     tell(checked, "text")
     return status_of(checked)

@@ -75,7 +75,7 @@ def command(
             if check:
                 error.exit_status = 1
             raise
-        before, after, path = session.locks()
+        before, after, path = session.ground.locks()
     from buildtool.cli.lockshow import tell
 
     tell(before, after, os.path.relpath(path) if path else "the lock")

@@ -50,8 +50,8 @@ def gathered(session: "Session") -> "tuple[Export, int]":
     """The bundle of what a request needs and of all recordings of its lock, and the number of its blobs."""
     from buildtool.oci.bundle import make_bundle
 
-    roots, outside = session.roots(), session.outside
-    lock, _, _ = session.locks()
+    roots, outside = session.roots(), session.ground.outside
+    lock, _, _ = session.ground.locks()
     digests = _bodies(lock, session.store, outside)
     git: dict[Key, Digest] = {}
     for step in walk(list(roots)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from buildtool.cli.session import _index
+from buildtool.cli.frontends import index_of
 from buildtool.diag import BuildError
 from buildtool.graph.model import Image, ImageConfig, Platform
 from tests.support.elsewhere import build
@@ -135,5 +135,5 @@ def test_docker_takes_one_platform(folder: Path, tmp_path: Path) -> None:
 def test_two_platforms_that_give_the_same_are_no_index() -> None:
     image = Image(None, ImageConfig(), Platform("linux", "amd64"), EPOCH)
     with pytest.raises(BuildError) as caught:
-        _index((image, image))
+        index_of((image, image))
     assert caught.value.code == "same-platform"
