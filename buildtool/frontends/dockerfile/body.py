@@ -9,6 +9,7 @@ from buildtool.frontends.dockerfile import tree
 from buildtool.frontends.dockerfile.expand import BODY, Budget, Expander, Style
 from buildtool.frontends.dockerfile.request import Request
 from buildtool.frontends.dockerfile.tree import Place
+from buildtool.graph.ignore import IgnoreMatcher
 from buildtool.graph.model import LocalSource, Origin
 from buildtool.graph.stage import Stage
 
@@ -25,10 +26,20 @@ class Shared:
         self.budget = Budget()
         self.expander = Expander(Style(escape=file.escape), self.budget)
         self.bodies = Expander(BODY, self.budget)
+        self._ignores: dict[tuple[str, ...], IgnoreMatcher] = {}
         self._locals: dict[tuple[str, tuple[str, ...], tuple[str, ...]], LocalSource] = {}
 
     def span(self, place: Place) -> Span:
         return self.file.span(self.request.filename, place)
+
+    def leaves_out(self, path: str, ignore: tuple[str, ...]) -> bool:
+        """Whether patterns leave out all that is at a path; where they have exceptions, nobody knows."""
+        if not ignore or any(pattern.startswith("!") for pattern in ignore):
+            return False
+        matcher = self._ignores.get(ignore)
+        if matcher is None:
+            matcher = self._ignores[ignore] = IgnoreMatcher(ignore)
+        return matcher.matches(path)
 
     def local(
         self, folder: str, include: tuple[str, ...], ignore: tuple[str, ...], origin: Origin

@@ -1,6 +1,7 @@
 """COPY and ADD: their sources as steps, their destination as a path of the image."""
 
 import posixpath
+import re
 from itertools import groupby
 
 from buildtool.diag import BuildError
@@ -55,9 +56,12 @@ def copy(body: Body, node: tree.Copy | tree.Add, source: Step | FolderContext, b
                 )
             )
             continue
-        paths = tuple(_source(body, word, text, parents=parents) for word, text, _ in run)
+        found = [(word, _source(body, word, text, parents=parents)) for word, text, _ in run]
+        paths = tuple(path for _, path in found)
         files = source
         if isinstance(files, FolderContext):
+            for word, path in () if parents else found:
+                _check_seen(body, word, path, files.ignore)
             include = tuple(sorted({path.replace("/./", "/") for path in paths}))
             files = body.shared.local(files.folder, include, files.ignore, origin)
         unpack = is_add and (node.flag("unpack") is None or node.true("unpack"))
@@ -119,6 +123,22 @@ def _source(body: Body, word: Word, written: str, *, parents: bool) -> str:
         before, _, after = written.partition("/./")
         return f"{clean_path(before)[1:]}/./{clean_path(after)[1:]}".removeprefix("/./")
     return clean_path(written)[1:]
+
+
+_PLAIN = re.compile(r"(?:[^*?\[\\]|\\.)*", re.S)
+
+
+def _check_seen(body: Body, word: Word, path: str, ignore: tuple[str, ...]) -> None:
+    """Refuse a pattern in a folder that is left out: to BuildKit it is not there, which nothing excuses."""
+    plain = _PLAIN.match(path)
+    folder = "" if plain is None or plain[0] == path else posixpath.dirname(plain[0]).replace("\\", "")
+    if folder and body.shared.leaves_out(folder, ignore):
+        raise BuildError(
+            "source-not-found",
+            f"there is no '/{folder}' to copy",
+            span=body.span(word.at),
+            hint=".dockerignore leaves it out",
+        )
 
 
 def _owner(body: Body, node: tree.Instruction) -> Owner | None:

@@ -355,6 +355,17 @@ def test_a_flag_and_a_git_reference_that_contradict_each_other(words: str) -> No
         build(f"FROM scratch\nADD {words} /d", bases=Commits())
 
 
+@pytest.mark.parametrize("path", ["dist.o/*", "dist.o/a/b*.js", "[d]ist.o/*", "dist.oo/*", "*.o"])
+def test_a_pattern_in_a_folder_that_is_left_out(path: str) -> None:
+    text = f"FROM scratch\nCOPY {path} /d/\n"
+    if not path.startswith("dist.o/"):
+        assert copies(text)
+        return
+    with pytest.raises(BuildError, match=r"there is no '/dist\.o") as caught:
+        build(text)
+    assert (str(caught.value.span), caught.value.hint) == ("Dockerfile:2:6", ".dockerignore leaves it out")
+
+
 def test_patterns_that_are_left_out_are_cleaned() -> None:
     flags = "--exclude=a/ --exclude=./b/../c --exclude= --exclude=' d ' --exclude=/e --exclude=!f/"
     (copy,) = copies(f"FROM scratch\nCOPY {flags} . /")
