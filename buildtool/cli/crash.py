@@ -60,7 +60,19 @@ def _write(text: str) -> str:
 
 
 def _without_values(arguments: list[str]) -> list[str]:
-    return [a.split("=", 1)[0] + "=…" if "=" in a else a for a in arguments]
+    """The words of a command, without what an option is given: `--name=…`, `-n…`, and the word behind one."""
+    shown: list[str] = []
+    behind = False
+    for word in arguments:
+        name, equals, _ = word.partition("=")
+        if word.startswith("--"):
+            shown.append(f"{name}=…" if equals else word)
+        elif word.startswith("-"):
+            shown.append(word[:2] + ("…" if len(word) > 2 else ""))
+        else:
+            shown.append("…" if behind or equals else word)
+        behind = word.startswith("-") and not equals
+    return shown
 
 
 def _short(lines: list[str]) -> str:

@@ -46,7 +46,9 @@ def referrers(layout: Layout, digest: Digest, artifact_type: str) -> Iterator[tu
         if entry.artifact_type != artifact_type:
             continue
         document = layout.manifest(entry)
-        if isinstance(document, Manifest) and document.subject and document.subject.digest == digest:
+        if not isinstance(document, Manifest) or not document.layers or document.subject is None:
+            continue
+        if document.subject.digest == digest:
             yield entry, document
 
 

@@ -148,11 +148,18 @@ def test_our_own_error_is_kept_for_a_report(
 
 
 def test_reports_carry_no_values_and_do_not_pile_up(tmp_path: Path) -> None:
-    for _ in range(crash.KEPT + 5):
-        crash.report(ValueError("x"), ["build", "--build-arg", "TOKEN=hunter2", "--label=a=b", "."])
+    commands = (
+        ["build", "--build-arg", "TOKEN=hunter2", "--label=a=hunter2", "."],
+        ["pull", "--creds", "me:hunter2", "app"],
+        ["login", "-u", "me", "-phunter2", "registry.example"],
+        ["login", "-p", "hunter2"],
+    )
+    for number in range(crash.KEPT + 5):
+        crash.report(ValueError("x"), commands[number % len(commands)])
     reports = list((tmp_path / "state/buildtool/crashes").iterdir())
     assert len(reports) == crash.KEPT
     assert all("hunter2" not in r.read_text() for r in reports)
+    assert any("command: buildtool pull --creds … app" in r.read_text() for r in reports)
 
 
 def test_a_report_that_cannot_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -464,6 +464,53 @@ def test_pages_without_end_are_given_up(registry: Registry) -> None:
         Machine().repository(registry).tags()
 
 
+def test_lists_without_end_are_given_up(registry: Registry) -> None:
+    tags = b",".join(b'"t%d"' % number for number in range(100_001))
+    registry.script = lambda s: Answer(200, {}, b'{"name":"x","tags":[%s]}' % tags)
+    with pytest.raises(Fault, match="more than 100000 tags"):
+        Machine().repository(registry).tags()
+    entry = Descriptor(MANIFEST, sha256(b"1"), 1, artifact_type="application/x")
+    index = encode(IndexRecord(2, (entry,) * 10_001, INDEX))
+    registry.script = lambda s: Answer(200, {"Content-Type": INDEX}, index)
+    with pytest.raises(Fault, match="more than 10000 referrers"):
+        Machine().repository(registry).referrers(sha256(b"subject"))
+
+
+def test_the_next_page_of_a_stranger_gets_no_login(registry: Registry) -> None:
+    with serving("127.0.0.2") as foreign:
+        foreign.script = lambda s: Answer(200, {}, b'{"name":"x","tags":["theirs"]}')
+        further = {"Link": f'<http://{foreign.address}/v2/team/app/tags/list>; rel="next"'}
+        registry.script = lambda s: (
+            Answer(200, further, b'{"name":"x","tags":["ours"]}')
+            if "authorization" in s.headers
+            else Answer(401, {"WWW-Authenticate": "Basic realm=r"})
+        )
+        fixed = {registry.address: Credential("user", CANARY)}
+        assert Machine(fixed=fixed).repository(registry).tags() == ["ours", "theirs"]
+        assert foreign.seen
+        assert all("authorization" not in s.headers for s in foreign.seen)
+    registry.script = lambda s: Answer(200, {"Link": '<file:///etc/passwd>; rel="next"'}, b'{"tags":["a"]}')
+    with pytest.raises(Fault, match="no web address"):
+        Machine().repository(registry).tags()
+
+
+def test_indexes_without_end_are_refused(registry: Registry, store: Store) -> None:
+    entry = image(store, b"layer")
+    for _ in range(6):
+        data = encode(IndexRecord(2, (entry,), INDEX))
+        store.blobs.put(data)
+        entry = descriptor(data, INDEX)
+    many = tuple(Descriptor(MANIFEST, sha256(b"%d" % number), 1) for number in range(1001))
+    wide = encode(IndexRecord(2, many, INDEX))
+    reference = parse_reference(f"{registry.address}/team/app:1")
+    for data, why in ((store.blobs.read(entry.digest, 1 << 20), "4 deep"), (wide, "more than 1000 images")):
+        registry.manifests["team/app", "1"] = (INDEX, data)
+        puller = Puller(Machine().registries, reference, store.blobs)
+        with pytest.raises(BuildError, match=why) as caught:
+            puller.everything(puller.document(), ignored)
+        assert caught.value.code == "bad-document"
+
+
 def test_referrers_by_api_and_by_tag(registry: Registry, store: Store) -> None:
     subject = sha256(b"subject")
     one = Descriptor(MANIFEST, sha256(b"1"), 1, artifact_type="application/x")
