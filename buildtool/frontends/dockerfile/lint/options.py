@@ -122,8 +122,11 @@ _COMMENT = re.compile(r"\s*#\s*check\s*=\s*(\S+)", re.I)
 
 
 def _first_comment(lines: tuple[str, ...], line: int, head: int) -> int:
-    """The first of the comments right above a line, the line itself where there are none."""
-    while line > head + 1 and lines[line - 2].lstrip().startswith("#"):
+    """The first of the comments right above a line, the line itself where there are none.
+
+    One that says nothing (`#`) keeps those above it apart, as an empty line does.
+    """
+    while line > head + 1 and re.match(r"\s*#.*\S", lines[line - 2]):
         line -= 1
     return line
 

@@ -49,6 +49,8 @@ ONCE = "FROM scratch\nENV a=$x\n# {}\nENV b=$x \\\n  c=$y\n# check=skip=all\n\nE
         ("CHECK = skip=all", [2, 8]),
         ("check=skip=Other", [2, 4, 5, 8]),
         ("check=skip=Other\n# check=skip=all", [2, 5, 6, 9]),
+        ("check=skip=all\n#", [2, 5, 6, 9]),
+        ("#\n# check=skip=all", [2, 9]),
         ("check=nonsense", [2, 4, 5, 8]),
         ("check=error=true", [2, 4, 5, 8]),
     ],
