@@ -112,7 +112,7 @@ def test_a_registry_that_serves_other_bytes(registry: str, kept: Path, context: 
     ) as answer:
         layers = [layer["digest"][7:] for layer in json.load(answer)["layers"]]
     for digest in layers:
-        path = kept / f"root/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+        path = kept / f"data/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
         path.write_bytes(bytes(path.stat().st_size))
     second = Machine(tmp_path / "two", context).build("--cache-from", name)
     assert "warning[cache-unusable]" in second.stderr

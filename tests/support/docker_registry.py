@@ -2,7 +2,7 @@
 
 import base64
 import json
-import socket
+import re
 import subprocess
 import threading
 import time
@@ -34,12 +34,11 @@ class Tokens:
 def docker_registry(folder: Path, *, auth: str = "", tokens: Tokens | None = None) -> Iterator[str]:
     """The address of a registry that keeps its data in a folder; `auth` is empty, `basic` or `token`."""
     folder.mkdir(exist_ok=True)
-    port = _free_port()
     rows = [
         "version: 0.1",
-        "log: {level: error, accesslog: {disabled: true}}",
+        "log: {level: info, accesslog: {disabled: true}}",
         f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}",
-        f"http: {{addr: 127.0.0.1:{port}, secret: tests}}",
+        "http: {addr: '127.0.0.1:0', secret: tests}",
     ]
     if auth == "basic":
         (folder / "htpasswd").write_text(_HTPASSWD + "\n")
@@ -56,8 +55,7 @@ def docker_registry(folder: Path, *, auth: str = "", tokens: Tokens | None = Non
             ("docker-registry", "serve", str(folder / "config.yml")), stdout=log, stderr=log
         )
     try:
-        _wait(port, process, folder / "log")
-        yield f"127.0.0.1:{port}"
+        yield _address(process, folder / "log")
     finally:
         process.terminate()
         process.wait()
@@ -148,19 +146,11 @@ def _b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(400):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.05)
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    """Where the registry listens: the kernel chose the port, which no other test can have taken then."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        if found := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text()):
+            return found[1]
+        time.sleep(0.05)
     raise RuntimeError(f"docker-registry does not come up: {log.read_text()}")
