@@ -51,7 +51,7 @@ def closing(summary: Summary, width: int = 100) -> list[str]:
     """The closing lines of a build: digest, names, layers with their sizes, and how it went."""
     rows: list[str] = []
     for target, result in summary.results:
-        ending = f"  {target}" if target else ""
+        ending = f"  {target}" if len(summary.results) > 1 else ""
         for image in result.images:
             rows += _image(image, "" if isinstance(result, BuiltIndex) else ending, width)
         if isinstance(result, BuiltIndex):
