@@ -61,6 +61,7 @@ TESTING = (
     Need("openssh-client", commands=("ssh-keygen",)),
     Need("podman", commands=("podman",)),
     Need("skopeo", commands=("skopeo",)),
+    Need("slirp4netns", commands=("slirp4netns",)),
     Need("umoci", commands=("umoci",)),
 )
 

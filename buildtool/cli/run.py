@@ -42,9 +42,9 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 )
 @click.option(
     "--network",
-    type=click.Choice(["host", "none"]),
+    type=click.Choice(["host", "none", "slirp4netns"]),
     metavar="MODE",
-    help="host or none. [default: host; with -p, none but for the ports]",
+    help="host, none, or slirp4netns (its own, with a way out). [default: host; with -p, the ports alone]",
 )
 @click.option("-w", "--workdir", default="", metavar="PATH", help="The folder to start in.")
 @click.option("-u", "--user", default="", metavar="USER", help="The user to run as.")
@@ -68,11 +68,11 @@ def command(*, place: str, platform: str, arguments: tuple[str, ...], access: Ac
     from buildtool.cli.chosen import chosen
     from buildtool.store import Store
 
-    if options["network"] and options["publish"]:
+    if options["network"] in ("host", "none") and options["publish"]:
         raise BuildError(
             "bad-usage",
-            "-p and --network contradict each other",
-            hint="with -p nothing but the ports leads in or out; with --network=host ports are the machine's",
+            f"-p and --network={options['network']} contradict each other",
+            hint="with -p alone nothing but the ports leads in or out; --network=slirp4netns adds a way out",
         )
     with Store.open() as store:
         return _run(store, chosen(place, store, platform, access), arguments, **options)

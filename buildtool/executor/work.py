@@ -211,7 +211,7 @@ class RunWork(msgspec.Struct, frozen=True, tag="run"):
     """Carry out a Run.
 
     `network` is `none`, `watched` (none, and say if it was wanted), `host`, or `recorded`, as
-    `internet` says.
+    `internet` says; of a process that is launched, `slirp4netns` is one of its own with a way out.
     """
 
     base: ChainTree

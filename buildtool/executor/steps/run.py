@@ -96,12 +96,23 @@ def launch(work: LaunchWork, shop: Workshop, observer: Observer) -> Outcome:
         staged = held.enter_context(shop.store.snapshots.stage())
         prepare_upper(staged.fs, lower)
         root = held.enter_context(overlaid(shop, lowers, staged))
-        network = held.enter_context(Isolated()) if process.network != "host" else None
+        network = _network(process.network)
+        if network is not None:
+            held.enter_context(network)
         prepared = _process(process, lower, Seen(), network)
         if work.attend is not None:
             return Outcome(status=_attended(prepared, work.attend, root, shop))
         ended = shop.sandbox.run(prepared, root, observer.output, observer.cancel)
     return Outcome(status=1 if ended.status is None else ended.status)
+
+
+def _network(kind: str) -> Isolated | None:
+    """The network of a process that is launched; None for the machine's."""
+    if kind == "slirp4netns":
+        from buildtool.sandbox.connected import Connected
+
+        return Connected()
+    return Isolated() if kind != "host" else None
 
 
 def _attended(process: Process, work: AttendWork, root: str, shop: Workshop) -> int:

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from contextlib import suppress
 from fcntl import ioctl
@@ -21,6 +22,7 @@ import pytest
 
 from buildtool.cli.publishing import Published, listen, parse_port, parse_volume, read_env_file
 from buildtool.diag import BuildError
+from buildtool.sandbox.netns import Isolated
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = """\
@@ -388,6 +390,57 @@ def test_with_ports_nothing_else_leads_out(root: Machine) -> None:
         assert root("run", "--network", "none", "box", "ls", "/sys/class/net").stdout == b"lo\n"
         done = root("run", "box", *reach)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.root
+def test_a_way_out_beside_published_ports(root: Machine) -> None:
+    """In a world of one namespace, whose every address answers: what a process with ports reaches of it."""
+    with Isolated(everywhere=True) as world:
+        server = world.inside(lambda: socket.create_server(("0.0.0.0", 8080)))
+        threading.Thread(target=_greet, args=(server,), daemon=True).start()
+        asked = "echo | nc -w 5 {} 8080 || echo {} is out of reach"
+        script = (
+            f"{asked.format('192.0.2.7', 'all')}; {asked.format('10.0.2.2', 'loopback')}; "
+            "cat /etc/resolv.conf; exec httpd -f -p 80 -h /www"
+        )
+        arguments = ("run", "--network=slirp4netns", "-p", "8000:80", "box", "sh", "-c", script)
+        process = world.inside(lambda: root.start(*arguments))
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"far away\n"
+        assert process.stdout.readline() == b"loopback is out of reach\n"
+        assert process.stdout.readline() == b"nameserver 10.0.2.3\n"
+        until = time.monotonic() + 20
+        while not (answer := world.inside(lambda: _asked(8000))) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert answer.endswith(b"hello\n")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        server.close()
+
+
+def _greet(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"far away\n")
+
+
+def test_without_slirp4netns_it_is_told_what_to_install(root: Machine, tmp_path: Path) -> None:
+    for name in ("crun", "busybox"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    done = root("run", "--network=slirp4netns", "box", "true", env={"PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert b"error[no-slirp4netns]" in done.stderr
+    assert b"--network=host" in done.stderr
+
+
+@pytest.mark.parametrize("network", ["host", "none"])
+def test_ports_need_a_network_of_their_own(network: str, root: Machine) -> None:
+    done = root("run", f"--network={network}", "-p", "80", "box", "true")
+    assert done.returncode == 2
+    assert f"-p and --network={network} contradict".encode() in done.stderr
 
 
 def test_a_port_that_is_taken(root: Machine) -> None:
