@@ -31,7 +31,7 @@ class Assembly:
             platform=image.platform,
             layers=layers,
             steps=steps,
-            root=self._carrier.flatten(chain) if self._carrier.options.root else None,
+            root=self._carrier.forms.flatten(chain) if self._carrier.options.root else None,
         )
 
     def index(self, index: Index, images: tuple[BuiltImage, ...]) -> BuiltIndex:
@@ -52,6 +52,6 @@ class Assembly:
         base = self._carrier.supply.base(ref.diff_id)
         if base is not None:
             return BuiltLayer(parse_digest(base.digest), ref.diff_id, base.size, base.media_type)
-        digest, size = self._carrier.compress(chain, number + 1)
+        digest, size = self._carrier.forms.compress(chain, number + 1)
         kind = compression(self._carrier.options.compression).media_type
         return BuiltLayer(digest, ref.diff_id, size, kind, chain.titles[number])

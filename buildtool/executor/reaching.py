@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from buildtool.digest import Key, Plain, key_of
-from buildtool.executor.api import Recorded
+from buildtool.executor.api import Reached, Recorded
 from buildtool.graph.model import FileOp, Run
 from buildtool.layers.finishers import FINISHERS
 from buildtool.lock.exchanges import RunPins
@@ -59,6 +59,11 @@ def replayed(action: Key, recording: RunPins) -> Key:
     from buildtool.lock.spelling import recording_key
 
     return key_of({"action": action, "internet": INTERNET, "recording": recording_key(recording)})
+
+
+def reached(step: FileOp | Run) -> Reached:
+    """The network of a process that reached out."""
+    return "host" if isinstance(step, Run) and step.network == "host" else "recorded"
 
 
 def _world(step: Run) -> Plain:

@@ -136,7 +136,7 @@ class _Build:
         for node in self.nodes:
             output = self.outputs[id(node.step)]
             if isinstance(output, Chain) and node.info.kind in _WORK:
-                self.carrier.compress(output, len(output.layers))
+                self.carrier.forms.compress(output, len(output.layers))
 
     def _image(self, assembly: Assembly, image: Image) -> BuiltImage:
         rootfs = Chain() if image.rootfs is None else self.outputs[id(image.rootfs)]
