@@ -1,7 +1,6 @@
 """The entry of the command line, and the boundary where every error becomes a message and a status."""
 
 import gc
-import os
 import signal
 import sys
 from types import FrameType
@@ -11,6 +10,7 @@ import click
 
 from buildtool import __version__
 from buildtool.cli.lazy import Lazy, LazyGroup
+from buildtool.cli.streams import prepare, stop_writing
 from buildtool.diag import BuildError
 
 #: 1 and 2 come with a BuildError: a build that failed, an input that is wrong.
@@ -88,11 +88,15 @@ def main() -> NoReturn:
     # The process is short and makes hardly a cycle, but a row for every file of a context:
     # looking for cycles at the usual rate takes a fifth of the time of a scan.
     gc.set_threshold(50_000, 20, 100)
+    prepare()
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _stop_writing()
+        stop_writing()
+    except BuildError as error:
+        _tell(error)
+        status = error.exit_status
     sys.exit(status)
 
 
@@ -121,7 +125,7 @@ def run(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        _stop_writing()
+        stop_writing()
         return 128 + signal.SIGPIPE
     except Exception as error:
         from buildtool.cli.crash import report
@@ -136,8 +140,9 @@ def _tell(error: BuildError) -> None:
 
     try:
         print(render(error, style_of(sys.stderr)), file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        _stop_writing()
+    except (BrokenPipeError, BuildError):
+        # Standard error takes no more: the status alone can tell.
+        stop_writing()
 
 
 def _usage(error: click.UsageError) -> BuildError:
@@ -147,9 +152,3 @@ def _usage(error: click.UsageError) -> BuildError:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated(number)
-
-
-def _stop_writing() -> None:
-    """Nobody reads our output any more: nothing may be written to it, not even at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())

@@ -19,4 +19,9 @@ def store_fault(exc: OSError, doing: str) -> BuildError:
             hint="make room, or point BUILDTOOL_STORE at another file system; what is finished is kept",
             exit_status=1,
         )
-    return BuildError("store-fault", f"{exc.strerror} while {doing}", exit_status=1)
+    return BuildError(
+        "store-fault",
+        f"{exc.strerror} while {doing}",
+        hint="BUILDTOOL_STORE names the folder of the store; it must be one that you can write to",
+        exit_status=1,
+    )

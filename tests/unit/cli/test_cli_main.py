@@ -193,3 +193,38 @@ def test_signals(number: signal.Signals, status: int, tmp_path: Path) -> None:
     _, told = process.communicate(timeout=20)
     assert process.returncode == status
     assert b"Traceback" not in told
+
+
+def _shell(command: str, tmp_path: Path) -> "subprocess.CompletedProcess[bytes]":
+    env = {**os.environ, "BUILDTOOL": f"{sys.executable} -m buildtool", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(["sh", "-c", command], env=env, cwd=tmp_path, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["--help", "lint --explain LatestTag", "query //...", "fmt -"])
+def test_a_full_standard_output_is_an_error(
+    arguments: str, unbuffered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "BUILD.star").write_text('load("@rules//image.star", "image")\n\nimage(name = "a")\n')
+    (tmp_path / "buildtool.toml").write_text("")
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    done = _shell(f"$BUILDTOOL {arguments} <BUILD.star >/dev/full", tmp_path)
+    assert done.stderr.decode() == (
+        "error[output-failed]: standard output cannot be written: No space left on device\n"
+    )
+    assert done.returncode == 1
+
+
+def test_a_full_standard_error_leaves_the_status(tmp_path: Path) -> None:
+    assert _shell("$BUILDTOOL build nosuch 2>/dev/full", tmp_path).returncode == 2
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    assert _shell("$BUILDTOOL build . 2>/dev/full", tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_mistake(closed: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    done = _shell(f"$BUILDTOOL build --progress=plain . {closed}", tmp_path)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert _shell(f"$BUILDTOOL build nosuch {closed}", tmp_path).returncode == 2
