@@ -68,12 +68,21 @@ def open_folder(path: str, folder: str, span: Span | None = None) -> Opened:
     found, small = path, os.path.join(os.path.dirname(path), "dockerfile")
     if os.path.basename(path) == "Dockerfile" and not os.path.exists(path) and os.path.exists(small):
         found = small
-    text = read_dockerfile(found, span)
+    text = read_dockerfile(found, span, "" if span else _other_ways(folder))
     filename = "Dockerfile" if path == "-" else os.path.relpath(found)
     return Opened(text, filename, os.path.abspath(folder), read_ignore(path, folder))
 
 
-def read_dockerfile(path: str, span: Span | None) -> bytes:
+def _other_ways(folder: str) -> str:
+    """What to do about a folder without its Dockerfile."""
+    if os.path.exists(os.path.join(folder, "BUILD.star")):
+        shown = os.path.relpath(folder)
+        named = "this folder" if shown == "." else shown
+        return f"{named} has a BUILD.star, whose targets are named //FOLDER:NAME, or :NAME in their folder"
+    return "-f PATH names another Dockerfile"
+
+
+def read_dockerfile(path: str, span: Span | None, hint: str = "") -> bytes:
     """The bytes of a Dockerfile, `-` for standard input; BuildError `no-dockerfile`."""
     if path == "-":
         return _bounded(sys.stdin.buffer.read(LARGEST_TEXT + 1), "the Dockerfile on standard input")
@@ -86,7 +95,7 @@ def read_dockerfile(path: str, span: Span | None) -> bytes:
             "no-dockerfile",
             f"cannot read {shown}: {error.strerror}",
             span=span,
-            hint="-f PATH names another Dockerfile" if span is None else "",
+            hint=hint,
         ) from error
 
 

@@ -75,7 +75,9 @@ def _explained(name: str) -> str:
     if name in STARLARK:
         return starlark_pages.page(STARLARK[name])
     known = [*DOCKERFILE, *STARLARK]
-    hint = suggestion(name, known) or f"rules are {', '.join(known)}"
+    hint = (
+        suggestion(name, known) or "the manual has all rules; what lint finds comes with the name of its rule"
+    )
     raise BuildError("unknown-rule", f"there is no rule {name!r}", hint=hint)
 
 

@@ -61,7 +61,9 @@ def command(listen: str, logins: str, read_only: bool, verbose: bool) -> None:
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise BuildError("bad-usage", f"--listen {text!r} is not HOST:PORT")
+        raise BuildError(
+            "bad-usage", f"--listen {text!r} is not HOST:PORT", hint="for example 127.0.0.1:5000"
+        )
     return host.strip("[]"), int(port)
 
 

@@ -238,5 +238,5 @@ def _not_tar(name: str) -> BuildError:
     return BuildError(
         "bad-layout",
         f"{name} is not a tar archive of an image layout",
-        hint="a compressed archive must be unpacked first",
+        hint="it is what docker, podman or skopeo save; `buildtool load` takes compressed ones too",
     )

@@ -264,7 +264,9 @@ class Copier:
         return BuildError(
             "source-not-found",
             f"there is no {display(path)!r} to copy",
-            hint=near or "paths are relative to the context; .dockerignore may leave it out",
+            hint=near
+            or "paths are relative to the context, or to the folder of the BUILD.star; "
+            ".dockerignore may leave it out",
         )
 
 

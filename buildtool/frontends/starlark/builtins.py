@@ -8,7 +8,7 @@ evaluator gives it the place of the call.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -250,7 +250,18 @@ def _convert(function: str, values: dict[str, object], shape: type[_T]) -> _T:
     try:
         return msgspec.convert(plain, shape)
     except msgspec.ValidationError as e:
-        raise BuildError("bad-argument", f"{function}(): {_explained(str(e))}") from None
+        raise BuildError(
+            "bad-argument", f"{function}(): {_explained(str(e))}", hint=_allowed(str(e), shape)
+        ) from None
+
+
+def _allowed(problem: str, shape: type[msgspec.Struct]) -> str:
+    """The values to choose from, where the problem is that one is none of them."""
+    match = re.fullmatch(r"Invalid enum value .* - at `\$\.(\w+)`", problem)
+    if match is None:
+        return ""
+    values = get_args(get_type_hints(shape)[match[1]])
+    return f"it is one of {', '.join(map(str, values))}"
 
 
 def _plain(name: str, value: object) -> object:

@@ -21,6 +21,7 @@ Words: TypeAlias = tuple[Text, ...]
 _OWNER = re.compile(r"[^\s:]+(:[^\s:]+)?")
 _MODE = re.compile(r"[0-7]{1,4}|[ugoa]*[-+=][rwxXst]*(,[ugoa]*[-+=][rwxXst]*)*")
 _PORT = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?")
+LAST_PORT = 65535
 _DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+|0")
 _VARIABLE = re.compile(r"[^=\0]+")
 
@@ -229,7 +230,9 @@ class Expose(StepRecord, tag="expose", frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         require(bool(self.ports), "there is at least one port")
         for port in self.ports:
-            require(bool(_PORT.fullmatch(port)), f"{port!r} is a port, as 80 or 53/udp")
+            numbers = port.partition("/")[0].split("-")
+            fits = bool(_PORT.fullmatch(port)) and max(map(int, numbers)) <= LAST_PORT
+            require(fits, f"{port!r} is a port, as 80 or 53/udp")
 
 
 class Volume(StepRecord, tag="volume", frozen=True, kw_only=True):

@@ -195,6 +195,33 @@ def test_signals(number: signal.Signals, status: int, tmp_path: Path) -> None:
     assert b"Traceback" not in told
 
 
+def test_a_folder_of_targets_is_no_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "BUILD.star").touch()
+    assert main.run(["build", "app"]) == 2
+    assert capsys.readouterr().err == (
+        "error[no-dockerfile]: cannot read app/Dockerfile: No such file or directory\n"
+        "  hint: app has a BUILD.star, whose targets are named //FOLDER:NAME, or :NAME in their folder\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        (["lint", "nosuch"], "cannot read nosuch: No such file or directory\n"),
+        (["dockerfile", "ast", "nosuch"], "cannot read nosuch: No such file or directory\n"),
+        (["lint", "--explain", "xyz"], "hint: the manual has all rules"),
+        (["serve", "--listen", "x"], "hint: for example 127.0.0.1:5000"),
+        (["load", "-i", "/etc/passwd"], "hint: it is what docker, podman or skopeo save"),
+    ],
+)
+def test_hints_are_about_the_command(
+    arguments: list[str], seen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(arguments) == 2
+    assert seen in capsys.readouterr().err
+
+
 def _shell(command: str, tmp_path: Path) -> "subprocess.CompletedProcess[bytes]":
     env = {**os.environ, "BUILDTOOL": f"{sys.executable} -m buildtool", "PYTHONPATH": str(ROOT)}
     return subprocess.run(["sh", "-c", command], env=env, cwd=tmp_path, capture_output=True, timeout=60)
