@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from buildtool.registry.client import Registries
     from buildtool.store import Store
 
-#: Bytes of the largest blob of a referrer that is brought here.
-_LARGEST = 256 << 20
+#: Referrers of one type that are looked at, and bytes of their blobs that are brought here: of one, of all.
+_MOST = 1000
+_LARGEST, _LARGEST_SUM = 256 << 20, 1 << 30
 
 
 def reference_of(text: str) -> "Reference":
@@ -37,7 +38,7 @@ def referrers_at(
 ) -> Iterator[tuple[Descriptor, Manifest, bytes]]:
     """The referrers of one type of a manifest in a registry, each with its document and its blob.
 
-    BuildErrors of the registry; `bad-document` for what is no referrer of it.
+    BuildErrors of the registry; `bad-document` for what is no referrer of it, `too-many-referrers`.
     """
     from buildtool.registry.fault import Fault, error_of
     from buildtool.registry.pull import Puller
@@ -48,16 +49,25 @@ def referrers_at(
         found = known.reading(reference)[-1].referrers(subject, artifact_type)
     except Fault as fault:
         raise error_of(fault, f"cannot list what stands beside {text}") from fault
-    for entry in found:
-        if entry.artifact_type != artifact_type:
-            continue
+    entries = [entry for entry in found if entry.artifact_type == artifact_type]
+    if len(entries) > _MOST:
+        raise _too_many(text, f"{len(entries)} referrers of one type, and {_MOST} are looked at")
+    room = _LARGEST_SUM
+    for entry in entries:
         data = store.blobs.read(puller.document(entry.digest).digest, LARGEST_DOCUMENT)
         document = decode_manifest(data, entry.media_type, f"referrer {entry.digest}")
         if not isinstance(document, Manifest) or not document.subject or document.subject.digest != subject:
             raise BuildError("bad-document", f"{entry.digest} beside {text} is about another image")
         if document.layers and document.layers[0].size <= _LARGEST:
+            room -= document.layers[0].size
+            if room < 0:
+                raise _too_many(text, f"more than {_LARGEST_SUM >> 20} MiB of referrers of one type")
             puller.blob(document.layers[0])
             yield entry, document, store.blobs.read(document.layers[0].digest, _LARGEST)
+
+
+def _too_many(text: str, why: str) -> BuildError:
+    return BuildError("too-many-referrers", f"beside {text} stand {why}", exit_status=1)
 
 
 def tags_at(reference: "Reference", access: Access) -> list[str]:

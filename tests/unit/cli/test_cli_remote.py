@@ -35,8 +35,11 @@ class Liar:
             assert isinstance(document, Manifest)
             self.blob = document.layers[0].digest
             self.empty = self.put(document, layers=())
-            huge = Descriptor(KIND, document.layers[0].digest, 1 << 40)
-            self.huge = self.put(document, layers=(huge,))
+            sized = (
+                self.put(document, layers=(Descriptor(KIND, self.blob, size),))
+                for size in (1 << 40, 200 << 20)
+            )
+            self.huge, self.large = sized
         registry.blobs[self.blob] = STATEMENT
 
     def add(self, store: Store, entry: Descriptor) -> Descriptor:
@@ -84,6 +87,17 @@ def test_a_referrer_of_another_image_is_refused(liar: Liar, tmp_path: Path) -> N
     with pytest.raises(BuildError, match="is about another image") as caught:
         liar.beside(tmp_path)
     assert caught.value.code == "bad-document"
+
+
+def test_more_than_anybody_states_is_not_brought(liar: Liar, tmp_path: Path) -> None:
+    liar.listed = [liar.good] * 1001
+    with pytest.raises(BuildError, match="1001 referrers") as caught:
+        liar.beside(tmp_path)
+    assert caught.value.code == "too-many-referrers"
+    assert not any("/manifests/" in seen.path for seen in liar.registry.seen)
+    liar.listed = [liar.good, *[liar.large] * 6]
+    with pytest.raises(BuildError, match="more than 1024 MiB of referrers"):
+        liar.beside(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["manifest", "blob"])
