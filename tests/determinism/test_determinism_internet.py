@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.network,
     pytest.mark.soak,
     pytest.mark.root,
-    pytest.mark.xdist_group("internet"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed"),
 ]

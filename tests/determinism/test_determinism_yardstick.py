@@ -24,7 +24,7 @@ from tests.support.determinism_tree import (
 )
 from tests.support.determinism_worlds import FAKETIME, ROOT, clock
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("yardstick")]
+pytestmark = pytest.mark.network
 
 NAME = "yardstick:1"
 #: Where the sandbox mounts something of its own over the image's file.

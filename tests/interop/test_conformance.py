@@ -57,7 +57,7 @@ class Reply:
 class Client:
     def __init__(self, address: str) -> None:
         self.address = address
-        self.connection = http.client.HTTPConnection(address, timeout=20)
+        self.connection = http.client.HTTPConnection(address, timeout=60)
 
     def __call__(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CORPUS = Path(__file__).resolve().parents[1] / "golden" / "dockerfile" / "corpus"
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("examples")]
+pytestmark = pytest.mark.network
 
 
 def buildtool(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("examples")]
+pytestmark = pytest.mark.network
 
 
 @pytest.fixture(scope="module")

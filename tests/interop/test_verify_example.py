@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "python-app"
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("examples")]
+pytestmark = pytest.mark.network
 
 
 def test_an_example_comes_to_its_published_digest_on_a_machine_that_never_saw_it(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_terminal_draws_and_cleans_up() -> None:
         view.planned(STEPS)
         view.started(APT)
         view.output(APT, b"a line of output\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "a line of output" not in out.getvalue() and time.monotonic() < deadline:
             time.sleep(0.02)
         view.finished(APT, Finished(cached=False, seconds=1))

@@ -184,9 +184,9 @@ def reach(place: Place) -> Any:
     with netns.Isolated() as network:
         start = time.monotonic()
         ended = place.sh(
-            "nc -w 1 198.51.100.1 80 </dev/null; sleep 60", network=network, stop=network.reached_out
+            "nc -w 1 198.51.100.1 80 </dev/null; sleep 300", network=network, stop=network.reached_out
         )
-        found["stopped"] = [ended["status"], time.monotonic() - start < 10]
+        found["stopped"] = [ended["status"], time.monotonic() - start < 60]
     return found
 
 
@@ -241,11 +241,11 @@ def stopping(place: Place) -> Any:
         timer.start()
         start = time.monotonic()
         try:
-            place.sh("trap '' TERM INT; sleep 60 & sleep 60", cancel=cancel)
+            place.sh("trap '' TERM INT; sleep 301 & sleep 301", cancel=cancel)
         except BuildError as e:
-            found.append([e.code, time.monotonic() - start < 5])
+            found.append([e.code, time.monotonic() - start < 30])
         timer.join()
-    left = [pid for pid in os.listdir("/proc") if pid.isdecimal() and b"sleep\x0060" in _command_line(pid)]
+    left = [pid for pid in os.listdir("/proc") if pid.isdecimal() and b"sleep\x00301" in _command_line(pid)]
     return {"found": found, "left": left, "after": place.sh("echo fine")["output"]}
 
 
@@ -323,14 +323,14 @@ def layers(place: Place) -> Any:
 
 
 def speed(place: Place) -> Any:
-    """A hundred chained steps: seconds."""
+    """A hundred chained steps: seconds of CPU, of this process and all that it waited for."""
     place.add_busybox()
-    start = time.monotonic()
+    start = sum(os.times()[:4])
     for n in range(100):
         with netns.Isolated() as network:
             done = place.step("/bin/sh", "-c", f"echo {n} >/{n}", network=network)
         place.lowers.insert(0, done["upper"])
-    return time.monotonic() - start
+    return sum(os.times()[:4]) - start
 
 
 def parallel(place: Place) -> Any:

@@ -149,7 +149,7 @@ def test_output_streams_and_nothing_left_behind_holds_it(scenario: Scenario) -> 
     assert seen["largest"] <= 65536
     assert seen["pieces"]
     assert seen["quick"] == "done\n"
-    assert seen["seconds"] < 10
+    assert seen["seconds"] < 60
 
 
 def test_stopping(scenario: Scenario) -> None:
@@ -183,8 +183,8 @@ def test_steps_side_by_side(scenario: Scenario) -> None:
 
 
 def test_a_hundred_steps(scenario: Scenario) -> None:
-    # The promise is four seconds for the whole build; the machine may be busy with other tests.
-    assert scenario("speed") < 12
+    # The promise is four seconds for the whole build; a busy machine hardly changes those of CPU.
+    assert scenario("speed") < 4
 
 
 @pytest.fixture(scope="session")
