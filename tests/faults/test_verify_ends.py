@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,12 @@ class Verifying:
         self._until(lambda: not self.running())
 
     def running(self) -> bool:
-        found = subprocess.run(["pgrep", "-f", f"^/busybox sh -c : {self.mark}"], capture_output=True)
-        return found.returncode == 0
+        wanted = f"/busybox\0sh\0-c\0: {self.mark}".encode()
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if command.read_bytes().startswith(wanted):
+                    return True
+        return False
 
     def left(self) -> list[str]:
         mounted = [row.split()[4] for row in Path("/proc/self/mountinfo").read_text().splitlines()]
