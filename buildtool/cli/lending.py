@@ -119,7 +119,7 @@ def _parse_allow(text: str) -> list[str]:
         if word not in (INSECURE, NETWORK_HOST) and word.partition("=")[0] not in _NO_MEANING:
             raise BuildError(
                 "bad-usage",
-                f"--allow {word!r}",
+                f"--allow does not know {word!r}",
                 hint=f"{NETWORK_HOST} and {INSECURE} can be allowed",
             )
     return words

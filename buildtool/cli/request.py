@@ -216,5 +216,5 @@ def parse_epoch(flag: str | None, environment: Mapping[str, str]) -> int:
 def parse_network(text: str) -> Network:
     """`default` (recorded where a step needs it), `none`, or `host`."""
     if text not in get_args(Network):
-        raise BuildError("bad-usage", f"--network {text!r}", hint="default, none or host")
+        raise BuildError("bad-usage", f"--network is not {text!r}", hint="it is default, none or host")
     return cast(Network, text)

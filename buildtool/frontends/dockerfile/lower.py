@@ -6,7 +6,7 @@ Only the stages that the target needs are lowered, each through the operations o
 
 from dataclasses import replace
 
-from buildtool.diag import BuildError, BuildErrors, Note, Span
+from buildtool.diag import BuildError, BuildErrors, Note, Span, suggestion
 from buildtool.frontends.dockerfile import instructions, tree
 from buildtool.frontends.dockerfile.args import global_args, unused
 from buildtool.frontends.dockerfile.body import Body, Shared
@@ -164,9 +164,15 @@ class _Lowering:
         """An image by its name: a named context's, or what the bases know."""
         context = self._context(familiar(name))
         wanted = platform or self.request.platform
-        return (
-            context.on(wanted) if isinstance(context, ImageContext) else self.bases.resolve(name, wanted, at)
-        )
+        if isinstance(context, ImageContext):
+            return context.on(wanted)
+        try:
+            return self.bases.resolve(name, wanted, at)
+        except BuildError as error:
+            # A name that is nearly a stage's is more likely that stage than an image.
+            near = suggestion(name.lower(), (stage.name for stage in self.plan.stages if stage.name))
+            error.hint = near or error.hint
+            raise
 
     def _resolved(self, planned: Planned, image: Image) -> None:
         """Note the image that a stage begins with, unless a named context says what it is."""
