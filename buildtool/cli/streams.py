@@ -36,7 +36,10 @@ def _prepared(stream: TextIO | None, title: str) -> TextIO:
 
 
 class _Output(io.FileIO):
-    """A stream that says once that it takes no more (BuildError `output-failed`), then swallows all."""
+    """A stream that says once that it takes no more, then swallows all.
+
+    BuildError `output-failed`; BrokenPipeError where nobody reads it.
+    """
 
     def __init__(self, number: int, title: str) -> None:
         super().__init__(number, "w", closefd=False)
@@ -45,10 +48,11 @@ class _Output(io.FileIO):
     def write(self, data: object) -> int:
         try:
             return super().write(data)  # type: ignore[arg-type]
-        except BrokenPipeError:
-            raise
         except OSError as fault:
+            # What stays in the buffer is written again at exit.
             _lead_nowhere(self.fileno())
+            if isinstance(fault, BrokenPipeError):
+                raise
             raise BuildError(
                 "output-failed", f"{self._title} cannot be written: {fault.strerror}", exit_status=1
             ) from None

@@ -248,6 +248,22 @@ def test_a_full_standard_error_leaves_the_status(tmp_path: Path) -> None:
     assert _shell("$BUILDTOOL build . 2>/dev/full", tmp_path).returncode == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [["lint", "--explain", "LatestTag"], ["build", "nosuch"], ["build", "."]]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads_any_more(arguments: list[str], unbuffered: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, "-m", "buildtool", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with os.fdopen(theirs, "wb") as pipe:
+        done = subprocess.run(command, env=env, cwd=tmp_path, stdout=pipe, stderr=pipe, timeout=60)
+    # 120 is Python's, for what it could not write at exit.
+    assert done.returncode in (1, 2, 128 + signal.SIGPIPE)
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_mistake(closed: str, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
