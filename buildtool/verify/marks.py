@@ -182,8 +182,9 @@ _HOST_WORDS = (
     r"(?:built|compiled|build|generated)[ _-]?on|computer|server"
 )
 _USER_WORDS = (
-    r"user(?:[ _-]?name)?|(?:built|packaged|generated|created|made)[ _-]?by|builder|login|uid|gid|"
-    r"group|owner|packager|whoami"
+    # What OCI's history calls `created_by` is an instruction.
+    r'user(?:[ _-]?name)?|(?!created_by" ?:)(?:built|packaged|generated|created|made)[ _-]?by|builder|'
+    r"login|uid|gid|group|owner|packager|whoami"
 )
 _CPU_WORDS = (
     r"n?cpus?|cores?|nproc|processors?|jobs|threads|workers?(?:[ _-](?:processes|threads|count))?|"

@@ -84,6 +84,7 @@ TEXTS = [
     ("locale", "words", "B\nC\na\nb\n", "a\nB\nb\nC\n"),
     ("locale", "a", "ratio 1.5", "ratio 1,5"),
     ("user", "a", "packaged by: ann", "packaged by: robert"),
+    ("user", "a", "created_by: ann", "created_by: robert"),
     ("user", "a", "uid=0(root) gid=0(root)", "uid=1000(ann) gid=0(root)"),
     ("cpu-count", "nproc", "4\n", "16\n"),
     ("cpu-count", "a", "make -j4 all", "make -j16 all"),
@@ -108,6 +109,11 @@ TEXTS = [
 @pytest.mark.parametrize(("cause", "path", "first", "second"), TEXTS)
 def test_text_names_its_cause(cause: str, path: str, first: str, second: str) -> None:
     assert causes(difference(path, first, second)) == [cause]
+
+
+def test_an_instruction_of_a_history_is_no_user() -> None:
+    first, second = (f'{{"created_by":"{word}"}}' for word in ("RUN", "CMD"))
+    assert "user" not in [finding.cause for finding in findings(difference("a", first, second))]
 
 
 def test_several_causes_in_one_line_are_told_apart() -> None:
