@@ -1,7 +1,7 @@
 """Verdicts in words: what came out the same, or what differs, through which perturbation, and where."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def as_text(claim: "Claim", found: "Verdict", how: "How", rounds: int, style: St
         said = "was built"
     elif claim.wanted is not None and found.elsewhere is None:
         said = f"is what {claim.source} says" if same else f"is not what {claim.source} says"
-    rows = [_made_row("digest", made) for made in found.here.made] if same else _differing(claim, found)
+    rows = _rows("digest", found.here.made) if same else _differing(claim, found)
     rows.append(_row("builds", str(found.asked)))
     if rounds:
         rows.append(_row("perturbed", " ".join(p.name for p in how.possible)))
@@ -48,27 +48,33 @@ def _row(title: str, text: str) -> str:
     return f"  {title:<10} {text}"
 
 
-def _made_row(title: str, made: "Made") -> str:
-    return _row(title, f"{made.digest}  {made.target}".rstrip())
+def _rows(title: str, made: "Sequence[Made]") -> list[str]:
+    return [_made_row(title, one, len(made) > 1) for one in made]
+
+
+def _made_row(title: str, made: "Made", several: bool) -> str:
+    """A result, with its target where it is not the only one."""
+    return _row(title, f"{made.digest}  {made.target}" if several else str(made.digest))
 
 
 def _differing(claim: "Claim", found: "Verdict") -> list[str]:
     elsewhere = found.elsewhere
     if elsewhere is None:
-        rows = [_made_row("here", made) for made in found.here.made]
+        rows = _rows("here", found.here.made)
         rows += [_row("wanted", str(digest)) for digest in claim.wanted or ()]
         return rows + [_row("because", row) for row in claim.why(found.here)]
     rows = []
     if elsewhere.status:
-        rows += [_made_row("here", made) for made in found.here.made]
+        rows += _rows("here", found.here.made)
         rows.append(_row("elsewhere", f"the build fails, with status {elsewhere.status}"))
         rows += [f"  | {row}" for row in elsewhere.said.splitlines()[-_ROWS:]]
     else:
+        several = len(found.here.made) > 1
         different = list(_different(found.here, elsewhere))
-        if len(found.here.made) > 1:
+        if several:
             rows.append(_row("differ", f"{len(different)} of {len(found.here.made)} targets"))
         for one, two in different:
-            rows += [_made_row("here", one), _made_row("elsewhere", two)]
+            rows += [_made_row("here", one, several), _made_row("elsewhere", two, several)]
     if found.unsteady:
         rows.append(_row("because", "two builds differ with nothing perturbed"))
     for cause in found.causes:
@@ -125,7 +131,8 @@ def comparisons(found: "Verdict") -> Iterator[Compared]:
     for one, two in _different(here, elsewhere):
         for (platform, first), (_, second) in zip(one.images, two.images, strict=True):
             if first != second:
-                name = " ".join(word for word in (printable(one.target), platform) if word)
+                target = printable(one.target) if len(here.made) > 1 else ""
+                name = " ".join(word for word in (target, platform) if word)
                 images = (_image(here, first, f"{name} here"), _image(elsewhere, second, f"{name} elsewhere"))
                 worlds = (here.world, elsewhere.world)
                 yield Compared(one.target, platform, compare(*images, worlds))
