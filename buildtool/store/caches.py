@@ -49,6 +49,37 @@ class Caches:
         finally:
             os.close(fd)
 
+    @contextmanager
+    def anew(self, name: str, fill: Fill) -> Iterator[str]:
+        """Begin the cache `name` again: the path of a new folder, which is the cache's at the end.
+
+        It is thrown away where the end is an error, and where somebody uses the old one then.
+        """
+        made = self._scratch.name("cache")
+        try:
+            fill(made)
+            yield made
+            self._replace(f"{self.root}/{name}-0", made)
+        finally:
+            if os.path.lexists(made):
+                remove_tree(made)
+
+    def _replace(self, home: str, made: str) -> None:
+        os.makedirs(home, 0o700, exist_ok=True)
+        fd = _lock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fd is None:
+            return
+        try:
+            fs, old = f"{home}/fs", self._scratch.name("cache")
+            if os.path.isdir(fs):
+                os.rename(fs, old)
+            os.rename(made, fs)
+            os.utime(home)
+        finally:
+            os.close(fd)
+        if os.path.isdir(old):
+            remove_tree(old)
+
     def remove_unused(self, oldest: float) -> int:
         """Remove what nobody uses and nobody used since `oldest`; how many folders went.
 

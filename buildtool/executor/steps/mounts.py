@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from buildtool.diag import BuildError
 from buildtool.digest import key_of
@@ -37,14 +38,19 @@ class Seen:
 
 
 @contextmanager
-def mounted(mounts: Sequence[MountWork], shop: Workshop, observer: Observer) -> Iterator[Seen]:
-    """Make the mounts ready, and undo that at the end."""
+def mounted(
+    mounts: Sequence[MountWork], shop: Workshop, observer: Observer, *, recording: bool
+) -> Iterator[Seen]:
+    """Make the mounts ready, and undo that at the end.
+
+    While `recording`, caches begin anew: what they held already would not be asked for.
+    """
     if not mounts:
         yield Seen()
         return
     env: list[tuple[str, str]] = []
     with ExitStack() as held:
-        caches = _hold_caches(mounts, held, shop, observer)
+        caches = _hold_caches(mounts, held, shop, observer, recording)
         found: list[HostMount] = []
         for mount in mounts:
             if isinstance(mount, SecretWork):
@@ -159,7 +165,7 @@ def opened(root: str, path: bytes) -> int:
 
 
 def _hold_caches(
-    mounts: Sequence[MountWork], held: ExitStack, shop: Workshop, observer: Observer
+    mounts: Sequence[MountWork], held: ExitStack, shop: Workshop, observer: Observer, recording: bool
 ) -> dict[str, str]:
     """The folders of all the caches, by name, theirs for as long as the process runs.
 
@@ -174,15 +180,12 @@ def _hold_caches(
                 wanted[name] = mount
     folders: dict[str, str] = {}
     for name in sorted(wanted):
-        mount = wanted[name]
-        folders[name] = held.enter_context(
-            shop.store.caches.hold(
-                name,
-                mount.sharing,
-                lambda path, mount=mount: _fill(path, mount, shop, observer),  # type: ignore[misc]
-                observer.cancel.is_set,
-            )
-        )
+        fill = partial(_fill, wanted[name], shop, observer)
+        if recording:
+            cache = shop.store.caches.anew(name, fill)
+        else:
+            cache = shop.store.caches.hold(name, wanted[name].sharing, fill, observer.cancel.is_set)
+        folders[name] = held.enter_context(cache)
     return folders
 
 
@@ -198,7 +201,7 @@ def _cache_name(mount: CacheWork) -> str:
     )
 
 
-def _fill(path: str, mount: CacheWork, shop: Workshop, observer: Observer) -> None:
+def _fill(mount: CacheWork, shop: Workshop, observer: Observer, path: str) -> None:
     """Make the folder of a new cache: the files that it begins with, or none and the mode and owner."""
     os.mkdir(path)
     attributes = (mount.mode, mount.uid, mount.gid) != (None, None, None)

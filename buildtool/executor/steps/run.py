@@ -40,7 +40,8 @@ def carry_out(work: RunWork, shop: Workshop, observer: Observer) -> Outcome:
         begun_ns = prepare_upper(staged.fs, lower)
         reach = held.enter_context(reached(work, lower, shop))
         root = held.enter_context(overlaid(shop, [*reach.lowers, *lowers], staged))
-        seen = reach.seen(held.enter_context(mounted(work.mounts, shop, observer)))
+        recording = work.internet is not None and not work.internet.strict
+        seen = reach.seen(held.enter_context(mounted(work.mounts, shop, observer, recording=recording)))
         process = _process(work, lower, seen, reach.namespace)
 
         def start(stop: Callable[[], bool] | None) -> Ended:

@@ -26,6 +26,7 @@ pytestmark = [
 ONE, TWO = "http://example.org/one", "http://example.org/two"
 NAME = "app 1 linux/amd64"
 GET_ONE = f"RUN wget -qO /one {ONE}"
+PAGES = (("one", ONE), ("two", TWO))
 GET_TWO = f"RUN wget -qO /two {TWO}"
 UNPLUGGED = ("unshare", "--net")
 
@@ -94,6 +95,20 @@ def test_a_request_that_was_not_recorded_fails_the_build(project: Project) -> No
     assert f"GET {TWO}" in said
     assert "Dockerfile:5" in said
     assert "not-recorded" in said
+
+
+def test_a_recording_is_complete_whatever_a_cache_held(project: Project) -> None:
+    one, two = (f"{{ [ -e /c/{n} ] || wget -qO /c/{n} {url}; }} && cp /c/{n} /{n}" for n, url in PAGES)
+    project.write(f"RUN --mount=type=cache,target=/c {one}")
+    project.build()
+    project.write(f"RUN --mount=type=cache,target=/c {one} && {two}")
+    digest = project.digest()
+    assert [e.place for e in project.lock.runs[NAME].exchanges] == [ONE, TWO]
+    assert project.outside.count(ONE) == 1
+    shutil.rmtree(project.folder.parent / project.store / "caches")
+    assert project.digest("--offline", "--no-cache") == digest
+    project.write(f"RUN --mount=type=cache,target=/c cp /c/one /c/two / && echo {ONE}")
+    project.build("--offline")
 
 
 def test_a_body_that_is_gone_is_fetched_again_and_verified(project: Project) -> None:

@@ -79,6 +79,27 @@ def test_who_locks_waits_for_all_others(store: Store, others: str) -> None:
     assert order == ["other", "locked"]
 
 
+def test_a_cache_begins_again_where_that_ends_well(store: Store) -> None:
+    hold, anew = store.caches.hold, store.caches.anew
+    with hold(NAME, "shared", os.mkdir, never) as old:
+        Path(old, "old").touch()
+    with pytest.raises(FileNotFoundError), anew(NAME, os.mkdir) as failed:
+        Path(failed, "no-folder", "file").touch()
+    with hold(NAME, "shared", os.mkdir, never) as used, anew(NAME, os.mkdir) as beside:
+        assert os.listdir(beside) == []
+        Path(beside, "beside").touch()
+    assert os.listdir(used) == ["old"]
+    with anew(NAME, os.mkdir) as new:
+        Path(new, "new").touch()
+    with hold(NAME, "locked", os.mkdir, never) as now:
+        assert os.listdir(now) == ["new"]
+    assert not any(os.path.exists(path) for path in (failed, beside, new))
+    with anew("b" * 64, os.mkdir) as first:
+        Path(first, "first").touch()
+    with hold("b" * 64, "private", os.mkdir, never) as kept:
+        assert os.listdir(kept) == ["first"]
+
+
 def test_a_wait_can_be_given_up(store: Store) -> None:
     hold = store.caches.hold
     with (
