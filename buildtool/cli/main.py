@@ -1,6 +1,7 @@
 """The entry of the command line, and the boundary where every error becomes a message and a status."""
 
 import gc
+import os
 import signal
 import sys
 from types import FrameType
@@ -97,13 +98,29 @@ def main() -> NoReturn:
     except BuildError as error:
         _tell(error)
         status = error.exit_status
+    if status == INTERRUPTED:
+        # Where the interrupt came while a class was made, CPython would end by the signal, with no status.
+        os._exit(status)
     sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
     """Carry the command out and return its exit status; whatever goes wrong is told on stderr."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    asked: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+    status = _run(arguments, asked)
+    # Python drops what is raised in some places: a failure after that is the end that was asked for.
+    return 128 + asked[0] if asked and status else status
+
+
+def _run(arguments: list[str], asked: list[int]) -> int:
     try:
         status = group.main(arguments, prog_name="buildtool", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -128,6 +145,8 @@ def run(arguments: list[str]) -> int:
         stop_writing()
         return 128 + signal.SIGPIPE
     except Exception as error:
+        if asked:
+            return INTERRUPTED
         from buildtool.cli.crash import report
 
         _tell(report(error, arguments))
@@ -148,7 +167,3 @@ def _tell(error: BuildError) -> None:
 def _usage(error: click.UsageError) -> BuildError:
     path = error.ctx.command_path if error.ctx else "buildtool"
     return BuildError("bad-usage", error.format_message(), hint=f"{path} --help shows how it is called")
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated(number)

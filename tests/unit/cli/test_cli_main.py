@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -193,6 +194,16 @@ def test_signals(number: signal.Signals, status: int, tmp_path: Path) -> None:
     _, told = process.communicate(timeout=60)
     assert process.returncode == status
     assert b"Traceback" not in told
+
+
+def test_a_failure_after_a_signal_is_the_end_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def swallowed(*arguments: object, **options: object) -> None:
+        with suppress(main.Terminated):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError("half done")
+
+    monkeypatch.setattr(main.group, "main", swallowed)
+    assert main.run([]) == 128 + signal.SIGTERM
 
 
 def test_a_folder_of_targets_is_no_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

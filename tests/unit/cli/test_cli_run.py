@@ -303,8 +303,9 @@ def test_a_shell_at_a_terminal(machine: Machine) -> None:
     typist.type("tty; stty size; echo $TERM\r")
     typist.expect(r"/dev/pts/0\r\n30 90\r\nvt100\r\n")
     typist.resize(40, 100)
-    typist.type("stty size\r")
-    typist.expect(r"40 100\r\n")
+    # The news of it is on its way while we type.
+    typist.type("until stty size | grep '40 100'; do sleep 0.1; done\r")
+    typist.expect(r"\n40 100\r\n")
     # An interrupt goes to what runs in the terminal, not to the shell or to us.
     typist.type("sleep 60\r")
     time.sleep(0.5)
