@@ -35,11 +35,11 @@ class Cookies:
 
     def shown(self, asking: Asking) -> Asking:
         """The request with the cookies that its server gave, after those that the step has of its own."""
-        from urllib.request import Request
-
         with self._lock:
             if self._jar is None:
                 return asking
+            from urllib.request import Request
+
             request = Request(asking.url)
             self._jar.add_cookie_header(request)
         given = request.get_header("Cookie")

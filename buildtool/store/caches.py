@@ -65,20 +65,24 @@ class Caches:
                 remove_tree(made)
 
     def _replace(self, home: str, made: str) -> None:
-        os.makedirs(home, 0o700, exist_ok=True)
-        fd = _lock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if fd is None:
-            return
+        """Let `made` be the folder of a cache that nobody uses, if nobody does."""
+        fs, old = f"{home}/fs", self._scratch.name("cache")
         try:
-            fs, old = f"{home}/fs", self._scratch.name("cache")
-            if os.path.isdir(fs):
-                os.rename(fs, old)
-            os.rename(made, fs)
-            os.utime(home)
-        finally:
-            os.close(fd)
-        if os.path.isdir(old):
-            remove_tree(old)
+            os.makedirs(home, 0o700, exist_ok=True)
+            fd = _lock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fd is None:
+                return
+            try:
+                if os.path.isdir(fs):
+                    os.rename(fs, old)
+                os.rename(made, fs)
+                os.utime(home)
+            finally:
+                os.close(fd)
+            if os.path.isdir(old):
+                remove_tree(old)
+        except OSError as exc:
+            raise store_fault(exc, "replacing a cache") from exc
 
     def remove_unused(self, oldest: float) -> int:
         """Remove what nobody uses and nobody used since `oldest`; how many folders went.

@@ -53,7 +53,7 @@ class Folders:
 def sweep() -> int:
     """Remove what benches of this user that were killed left behind; how many folders went."""
     removed = 0
-    for parent in filter(os.path.isdir, {_on_disk(), MEMORY}):
+    for parent in filter(os.path.isdir, dict.fromkeys((_on_disk(), MEMORY))):
         for path, fd in abandoned(parent, _PREFIX):
             # Anybody may make folders here, and call them as we do.
             if os.fstat(fd).st_uid != os.geteuid():
